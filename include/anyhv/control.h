@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * For module authors (hv/) and transports: the one set of calls to which registers, vhost-user
+ * messages and virtio-msg messages all reduce. docs/porting-hv.md walks through a module.
+ *
+ * Every call is from the guest's thread and none blocks (except where the module's own memory ops
+ * do). Ring work happens only inside anyhv_dev_run: everything else marks, and port->work asks for
+ * a run. So a trapped vCPU is let go before any ring is looked at.
+ *
+ * Freestanding; the caller owns all storage.
+ */
+#ifndef ANYHV_CONTROL_H
+#define ANYHV_CONTROL_H
+
+#include <anyhv/device.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- The state block ------------------------------------------------------------------------ */
+
+#define ANYHV_STATE_MAGIC   0x53564841u /* "AHVS" */
+#define ANYHV_STATE_VERSION 1u
+
+/* What the driver set up for one queue, and how far it got. */
+struct anyhv_queue_state {
+    uint64_t desc, driver, device; /* the three areas' addresses, section 2.6 */
+    uint16_t size;                 /* entries chosen by the driver */
+    uint16_t next_avail;           /* split: free running; packed: position below size */
+    uint16_t next_used;
+    uint8_t enabled;
+    uint8_t wraps; /* packed: bit 0 avail wrap counter, bit 1 used wrap counter */
+};
+
+/*
+ * All that was negotiated, as plain data without pointers in memory of the caller's choice: it may
+ * be a file that outlives the process, since Xen and KVM guests do not probe again when a back end
+ * dies. Host byte order; the magic tells. What follows the header: queue states, then the
+ * configuration bytes. Read back, it is hostile input and is checked like it.
+ */
+struct anyhv_state {
+    uint32_t magic, version;
+    uint32_t size; /* bytes of the whole block */
+    uint16_t device_id, queues;
+    uint16_t config_len;
+    uint8_t status;
+    uint8_t interrupt_status;     /* register transports: bit 0 used buffer, bit 1 config */
+    uint32_t generation;          /* of the configuration */
+    uint32_t device_features_sel; /* register transports: the selectors */
+    uint32_t driver_features_sel;
+    uint32_t queue_sel, shm_sel;
+    uint64_t driver_features; /* as written; in force once FEATURES_OK is set */
+    struct anyhv_queue_state queue[];
+};
+
+/* Bytes of the block for a device with @queues queues and @config_len configuration bytes. */
+#define ANYHV_STATE_SIZE(queues, config_len)                                            \
+    (sizeof(struct anyhv_state) + (size_t)(queues) * sizeof(struct anyhv_queue_state) + \
+     (size_t)(config_len))
+
+/* ---- Ports: what a transport or native module supplies --------------------------------------- */
+
+struct anyhv_port_ops {
+    /*
+     * Tell the driver: used buffers on @queue, or ANYHV_CONFIG. Already decided by the driver's
+     * wishes and once per batch. Mandatory.
+     */
+    void (*notify)(struct anyhv_dev *dev, int queue);
+    /* There is ring work: call anyhv_dev_run soon, not from in here. Mandatory. */
+    void (*work)(struct anyhv_dev *dev);
+    /* @queue was started, stopped, or is broken (see anyhv_ctl_queue_broken). Optional. */
+    void (*queue_changed)(struct anyhv_dev *dev, unsigned queue);
+    /* A stop or quiesce that answered ANYHV_LATER has finished. Optional. */
+    void (*quiet)(struct anyhv_dev *dev);
+    /* What this transport can carry, of ANYHV_F_RING_BITS. VERSION_1 always counts as set. */
+    uint64_t features;
+};
+
+/* ---- The device object ------------------------------------------------------------------------
+ */
+
+struct anyhv_list {
+    uint16_t head, tail; /* slot + 1, 0: empty */
+};
+
+/* Core's, complete only so that the caller can own the storage. */
+struct anyhv_queue {
+    struct anyhv_dev *dev;
+    struct anyhv_queue_state *state;
+    uint8_t *desc, *driver, *device; /* the mapped areas */
+    uint16_t index, size;
+    uint16_t next_avail, next_used;
+    uint16_t avail_seen;    /* split: the driver's index when it was last read */
+    uint16_t notified_used; /* next_used at the last decision to notify */
+    bool avail_wrap, used_wrap, notified_wrap;
+    bool packed, event_idx, indirect, in_order;
+    bool started, broken, paused, draining;
+    bool no_memory; /* the rings' memory left the table */
+    bool notified;  /* notified_used is valid */
+    bool muted;     /* split without EVENT_IDX, packed: the driver was told not to notify */
+    bool pending;   /* look at the ring */
+    bool stalled;   /* work is there, a slot is not */
+    uint16_t inflight, inflight_descs; /* taken and not yet used */
+    uint16_t seq_next, seq_used;
+    struct anyhv_req *reqs;
+    struct anyhv_chunk *chunks;
+    uint16_t nreqs, nchunks, free_chunks;
+    uint16_t free_chunk; /* index + 1 */
+    uint16_t ndone;
+    struct anyhv_list free, held, done;
+    struct anyhv_map maps[3];
+    struct anyhv_queue_counters counters;
+};
+
+struct anyhv_dev {
+    const struct anyhv_device_ops *ops;
+    void *priv;
+    struct anyhv_state *state;
+    struct anyhv_mem *mem;
+    const struct anyhv_port_ops *port;
+    void *port_priv;
+    uint64_t offered;
+    struct anyhv_queue *queues;
+    uint8_t *config; /* inside the state block */
+    uint16_t turn;   /* the queue whose turn it is */
+    bool started;    /* ops->start was called */
+    bool quiescing, quiet, lost;
+    bool running; /* inside anyhv_dev_run */
+    struct anyhv_dev *next_in_mem;
+    uint32_t violations[ANYHV_V_COUNT];
+};
+
+/* Sizes of what the caller provides; 0 = the default. */
+struct anyhv_limits {
+    uint16_t requests; /* per queue: requests in work at once (default 32) */
+    uint16_t segs;     /* per queue: descriptors for long chains, a multiple of ANYHV_CHUNK_SEGS
+                          (default: as many as a queue has entries) */
+};
+
+/* Bytes of storage for @queues queues with these limits, any alignment of the buffer included. */
+#define ANYHV_STORAGE_SIZE(queues, requests, segs)                                          \
+    (16 + (size_t)(queues) *                                                                \
+              (sizeof(struct anyhv_queue) + (size_t)(requests) * sizeof(struct anyhv_req) + \
+               ((size_t)(segs) / ANYHV_CHUNK_SEGS) * sizeof(struct anyhv_chunk)))
+
+/* The same for a device's table, with defaults filled in. */
+size_t anyhv_storage_size(const struct anyhv_device_ops *ops, const struct anyhv_limits *limits);
+
+struct anyhv_attach {
+    const struct anyhv_device_ops *ops;
+    void *priv; /* the device's own, see anyhv_dev_priv */
+    struct anyhv_mem *mem;
+    const struct anyhv_port_ops *port;
+    void *port_priv; /* the transport's own, see anyhv_dev_port */
+    void *storage;   /* caller's, kept until detach */
+    size_t storage_size;
+    struct anyhv_limits limits;
+    void *state; /* aligned for uint64_t; at least ANYHV_STATE_SIZE */
+    size_t state_size;
+    bool resume;       /* the state block holds a device's state: go on from there */
+    uint64_t withhold; /* feature bits that shall not be offered although they could be */
+};
+
+/*
+ * Makes *@dev, which the caller owns, a device. Fresh unless ->resume; then the block is checked
+ * as hostile input and running queues are started again. ANYHV_E_INVAL: arguments;
+ * ANYHV_E_NORES: storage too small; resume only: ANYHV_E_VERSION (magic, version, byte order or
+ * shape is not ours), ANYHV_E_INVAL (contents), and the errors of anyhv_ctl_queue_start.
+ */
+int anyhv_dev_attach(struct anyhv_dev *dev, const struct anyhv_attach *how);
+
+/* Ends the device: drops requests without touching guest memory, gives back all maps. */
+void anyhv_dev_detach(struct anyhv_dev *dev);
+
+void *anyhv_dev_port(const struct anyhv_dev *dev);
+
+/* ---- Negotiation ------------------------------------------------------------------------------
+ */
+
+/* What is offered: the device's bits and the ring bits that core and the transport can do. */
+uint64_t anyhv_ctl_features(const struct anyhv_dev *dev);
+
+/* The driver's choice, all 64 bits; takes effect with FEATURES_OK, ignored after it. */
+void anyhv_ctl_set_features(struct anyhv_dev *dev, uint64_t features);
+
+uint8_t anyhv_ctl_status(const struct anyhv_dev *dev);
+
+/*
+ * The driver writes the status, section 2.1 and 3.1. 0 resets, and the reset is complete on
+ * return. Bits can only be added; FEATURES_OK stays clear if the driver's features are not a
+ * subset of the offer that includes VERSION_1; DRIVER_OK starts the device.
+ */
+void anyhv_ctl_set_status(struct anyhv_dev *dev, uint8_t status);
+
+/*
+ * Configuration space, any width and offset. Reads outside give zeroes, writes outside or where
+ * the driver may not write are dropped; both return ANYHV_E_INVAL and are counted.
+ */
+int anyhv_ctl_config_read(struct anyhv_dev *dev, uint32_t off, void *buf, uint32_t len);
+int anyhv_ctl_config_write(struct anyhv_dev *dev, uint32_t off, const void *buf, uint32_t len);
+uint32_t anyhv_ctl_generation(const struct anyhv_dev *dev);
+
+/* ---- Queues -----------------------------------------------------------------------------------
+ */
+
+/* Entries offered for @queue, 0: no such queue. */
+uint16_t anyhv_ctl_queue_max(const struct anyhv_dev *dev, unsigned queue);
+
+/*
+ * A fresh ring starts at index 0 (split) or with both wrap counters 1 (packed). For a ring that
+ * goes on, the word that vhost-user and VDUSE use: split: next avail index; packed: 14:0 next
+ * avail position, 15 its wrap, 30:16 next used position, 31 its wrap.
+ */
+#define ANYHV_BASE_SPLIT  0u
+#define ANYHV_BASE_PACKED 0x80008000u
+
+struct anyhv_queue_setup {
+    uint64_t desc, driver, device; /* addresses as the driver writes them */
+    uint32_t base;
+    uint16_t size; /* entries: 1..max, split: a power of two */
+};
+
+/*
+ * Checks everything, maps the three areas, starts. On an error nothing has changed but a counter
+ * and NEEDS_RESET: ANYHV_E_INVAL (queue, size, alignment, base), ANYHV_E_BADADDR / _PERM (not in
+ * memory), _NORES, ANYHV_E_STATE (already started, or FEATURES_OK is not set).
+ */
+int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
+                          const struct anyhv_queue_setup *setup);
+
+/*
+ * Stops a queue. @drain false, for a reset: at once, requests are dropped. @drain true: takes no
+ * more, cancels what is held and answers the rest; *@base tells where to go on. ANYHV_LATER: not
+ * yet quiet, port->quiet follows; call again then. ANYHV_E_INVAL: no such queue. A queue that is
+ * not started gives ANYHV_OK and the base it would go on at.
+ */
+int anyhv_ctl_queue_stop(struct anyhv_dev *dev, unsigned queue, bool drain, uint32_t *base);
+
+/* Takes no new requests while paused; answers to those in work are still published. */
+void anyhv_ctl_queue_pause(struct anyhv_dev *dev, unsigned queue, bool paused);
+
+bool anyhv_ctl_queue_started(const struct anyhv_dev *dev, unsigned queue);
+bool anyhv_ctl_queue_broken(const struct anyhv_dev *dev, unsigned queue);
+
+/* Counters of @queue, or NULL when there is no such queue. */
+const struct anyhv_queue_counters *anyhv_ctl_counters(const struct anyhv_dev *dev, unsigned queue);
+
+/* The driver notified @queue (any value). Only marks, and asks for a run through port->work. */
+void anyhv_ctl_kick(struct anyhv_dev *dev, uint32_t queue);
+
+/*
+ * The ring work: takes at most @budget requests over all queues in turn, hands them to the device,
+ * publishes each batch once. True: there is more; call again when others had their turn.
+ */
+bool anyhv_dev_run(struct anyhv_dev *dev, unsigned budget);
+
+/* ---- The whole device -------------------------------------------------------------------------
+ */
+
+/*
+ * Takes no more requests and empties all queues as a draining stop does, but keeps them started.
+ * ANYHV_OK: quiet now; ANYHV_LATER: port->quiet follows. Resume ends it, quiet or not.
+ */
+int anyhv_ctl_quiesce(struct anyhv_dev *dev);
+void anyhv_ctl_resume(struct anyhv_dev *dev);
+
+/*
+ * The peer is gone: from here on no guest memory is touched. Requests are dropped, maps ended.
+ * The device can be reset or detached afterwards.
+ */
+void anyhv_ctl_lost(struct anyhv_dev *dev);
+
+/*
+ * The whole device as versioned little-endian bytes, portable between machines: the state block
+ * and the device's own part. Only while quiet (ANYHV_E_STATE otherwise). *@len is set to the bytes
+ * needed; ANYHV_E_NORES if @cap is less.
+ */
+int anyhv_dev_save(struct anyhv_dev *dev, void *buf, size_t cap, size_t *len);
+
+/*
+ * The reverse, into a device that has just been attached or reset. The bytes are hostile input:
+ * ANYHV_E_VERSION, ANYHV_E_INVAL or an error of anyhv_ctl_queue_start, and the device is reset.
+ * With @queues false the queues' set-ups are restored but none is started (vhost-user sends them
+ * again by itself).
+ */
+int anyhv_dev_load(struct anyhv_dev *dev, const void *buf, size_t len, bool queues);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

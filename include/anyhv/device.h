@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * For device authors: a device is one const table of callbacks and whatever state it needs.
+ * docs/writing-a-device.md walks through one.
+ *
+ * Freestanding. All callbacks come from the guest's thread, never nested, and must not block.
+ */
+#ifndef ANYHV_DEVICE_H
+#define ANYHV_DEVICE_H
+
+#include <anyhv/request.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct anyhv_dev;
+
+struct anyhv_device_ops {
+    const char *name;  /* "rng": for logs and programs */
+    uint16_t id;       /* device id, section 5; not 0 */
+    uint16_t queues;   /* number of queues, at least 1 */
+    uint16_t max_size; /* entries per queue that are offered; a power of two; 0 = 256 */
+    uint64_t features; /* device-type feature bits that are offered */
+    /*
+     * Every queue completes its requests in the order they came: VIRTIO_F_IN_ORDER may be
+     * offered. Core keeps the promise even if the device slips.
+     */
+    bool ordered;
+    uint64_t pull_queues; /* bit per queue: no request() call, the device pulls (event queues) */
+
+    const void *config;  /* initial configuration bytes, little endian; NULL = zeroes */
+    uint16_t config_len; /* bytes of configuration space, 0 = none */
+    uint16_t config_w_off, config_w_len; /* the part that the driver may write; length 0: none */
+
+    /* Takes one request; ends it in done, reject or hold. Mandatory unless all queues pull. */
+    void (*request)(struct anyhv_dev *dev, unsigned queue, struct anyhv_req *req);
+    /* Buffers arrived on a queue that is pulled. Optional. */
+    void (*buffers)(struct anyhv_dev *dev, unsigned queue);
+    /*
+     * The driver is ready (DRIVER_OK) / the device was reset or its peer is lost: held requests
+     * are gone, their handles find nothing. Both optional; stop follows every start.
+     */
+    void (*start)(struct anyhv_dev *dev);
+    void (*stop)(struct anyhv_dev *dev);
+    /*
+     * A queue is to become quiet; @req is held. Return true if @req was not touched and
+     * @returnable is set: it goes back to the ring and comes again later. Otherwise finish it,
+     * now or within bounded time, and return false. NULL: the device always finishes.
+     */
+    bool (*cancel)(struct anyhv_dev *dev, struct anyhv_req *req, bool returnable);
+    /* The driver wrote @len bytes at @off; core's copy has them already. Optional. */
+    void (*config_written)(struct anyhv_dev *dev, unsigned off, unsigned len);
+    /*
+     * The device's own state as versioned little-endian bytes, while quiet. save returns the
+     * bytes it needs, and writes them if @cap is enough. load returns ANYHV_OK, or
+     * ANYHV_E_INVAL / _VERSION and changes nothing: the bytes are hostile input. Both or neither.
+     */
+    size_t (*save)(struct anyhv_dev *dev, void *buf, size_t cap);
+    int (*load)(struct anyhv_dev *dev, const void *buf, size_t len);
+};
+
+/* The pointer that was given at attach. */
+void *anyhv_dev_priv(const struct anyhv_dev *dev);
+
+/* Feature bits in force; 0 before FEATURES_OK. */
+uint64_t anyhv_dev_features(const struct anyhv_dev *dev);
+
+/*
+ * The held request behind @handle, or NULL when a reset, a lost peer or an answer took it away:
+ * how a late answer from a worker or a timer finds its request.
+ */
+struct anyhv_req *anyhv_req_get(struct anyhv_dev *dev, uint64_t handle);
+
+/* The request of @queue that is held longest, or NULL: for devices that answer in order. */
+struct anyhv_req *anyhv_queue_held(struct anyhv_dev *dev, unsigned queue);
+
+/*
+ * Takes the next buffer of a pulled queue, or NULL: none, not running, or no free slot. End it
+ * like any request.
+ */
+struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue);
+
+/* Core's copy of the configuration space. */
+const uint8_t *anyhv_config(const struct anyhv_dev *dev);
+
+/*
+ * Changes @len configuration bytes at @off, moves the generation on and tells the driver.
+ * ANYHV_E_INVAL: outside the space.
+ */
+int anyhv_config_set(struct anyhv_dev *dev, unsigned off, const void *buf, unsigned len);
+
+/* The host side failed for good: shows NEEDS_RESET and tells the driver, section 2.1.2. */
+void anyhv_dev_needs_reset(struct anyhv_dev *dev);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A request: one chain that the driver made available, as a private, bounded snapshot.
+ *
+ * Bytes are copied by two cursors, one over the readable part and one over the writable part; how
+ * the driver cut them into descriptors cannot be seen (section 2.7.4). A request ends in exactly
+ * one of:
+ *
+ *   anyhv_req_done     answered; used length = bytes written
+ *   anyhv_req_reject   answered with used length 0, because something was wrong with it
+ *   anyhv_req_hold     answered later, from the same thread, in any order
+ *
+ * A pointer to a request is good until the device callback that got it returns; a held request is
+ * found again by its handle, and not found once a reset took it away.
+ *
+ * Freestanding. All calls from the guest's thread; none blocks, unless the module's memory does.
+ */
+#ifndef ANYHV_REQUEST_H
+#define ANYHV_REQUEST_H
+
+#include <anyhv/mem.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Compile-time sizes; the library and everything that includes it must agree. */
+#define ANYHV_REQ_SEGS   4u /* descriptors stored in the request itself */
+#define ANYHV_CHUNK_SEGS 8u /* descriptors in one chunk of the queue's pool, for longer chains */
+#define ANYHV_REQ_PINS   4u /* pieces that one request can pin */
+
+/* One descriptor, copied: the driver can change the ring, not this. */
+struct anyhv_seg {
+    uint64_t addr;
+    uint8_t *host; /* where it is, or NULL: not in one region, go by address */
+    uint32_t len;
+};
+
+struct anyhv_chunk {
+    struct anyhv_seg seg[ANYHV_CHUNK_SEGS];
+    uint16_t next; /* index + 1 of the next chunk, 0: none */
+};
+
+/* A position in the chain, always on a segment with bytes left unless `left` is 0. */
+struct anyhv_cursor {
+    struct anyhv_seg *seg;
+    struct anyhv_seg *end; /* of the block of segments that seg is in */
+    const uint16_t *next;  /* where the number of the chunk after this block stands */
+    uint32_t off;          /* bytes of *seg already passed */
+    uint32_t left;         /* bytes from here to the end of this part */
+};
+
+struct anyhv_queue;
+
+/* Core's, complete only so that the caller can own the storage. Use the calls below. */
+struct anyhv_req {
+    struct anyhv_queue *queue;
+    struct anyhv_cursor rd, wr, wr_start;
+    uint32_t written;    /* high-water mark: bytes of the writable part that are defined */
+    uint32_t writable;   /* bytes of the writable part */
+    uint32_t mem_gen;    /* the table that the segments' host pointers belong to */
+    uint32_t generation; /* of this slot: part of the handle */
+    uint16_t head;       /* split: head index; packed: buffer id */
+    uint16_t ndesc;      /* ring slots that the chain occupies */
+    uint16_t seq;        /* the order in which it was taken */
+    uint16_t slot;
+    uint16_t next, prev; /* slot + 1 in the list it is on */
+    uint16_t chunks;     /* index + 1 of the first chunk */
+    uint8_t state;
+    uint8_t npins;
+    bool asked; /* cancel was called for it in this quiesce */
+    struct anyhv_map pins[ANYHV_REQ_PINS];
+    struct anyhv_seg segs[ANYHV_REQ_SEGS];
+};
+
+/* Bytes that read / write can still move. Known at once: the snapshot is whole. */
+static inline uint32_t anyhv_req_readable(const struct anyhv_req *req)
+{
+    return req->rd.left;
+}
+
+static inline uint32_t anyhv_req_writable(const struct anyhv_req *req)
+{
+    return req->wr.left;
+}
+
+/* Bytes that will be reported as used if the request were done now. */
+static inline uint32_t anyhv_req_written(const struct anyhv_req *req)
+{
+    return req->written;
+}
+
+/* The queue it came from. */
+unsigned anyhv_req_queue(const struct anyhv_req *req);
+
+/*
+ * Copy exactly @len bytes and move on, or fail and move nothing: ANYHV_E_SHORT (fewer bytes than
+ * that in the request), ANYHV_E_BADADDR / _PERM (the memory went away), _NORES (no map just now:
+ * hold and retry), _LOST. After an error other than SHORT part of the target may be written.
+ */
+int anyhv_req_read(struct anyhv_req *req, void *buf, uint32_t len);
+int anyhv_req_write(struct anyhv_req *req, const void *buf, uint32_t len);
+
+/* Reads without moving on: for a header that decides who handles the request. */
+int anyhv_req_peek(struct anyhv_req *req, void *buf, uint32_t len);
+
+/*
+ * Writes @len bytes at byte @off of the whole writable part, wherever the cursor is; for a status
+ * that stands behind data of unknown length. Bytes below @off that nobody has written are zeroed
+ * first, so that the used length never covers undefined memory (section 2.7.8.2). The cursor
+ * stays. Same errors.
+ */
+int anyhv_req_write_at(struct anyhv_req *req, uint32_t off, const void *buf, uint32_t len);
+
+/* Moves the read cursor @len bytes on without looking at them. ANYHV_E_SHORT if there are fewer. */
+int anyhv_req_skip(struct anyhv_req *req, uint32_t len);
+
+/*
+ * Zero copy: the bytes at the cursor as one host piece of at most @max bytes, for ANYHV_R or
+ * ANYHV_W; out->len tells how many. The cursor moves over them. For ANYHV_W all of out->len counts
+ * as written: fill it. The piece is valid until the request ends or is cancelled; core gives it
+ * back. ANYHV_E_SHORT: nothing left; ANYHV_E_NORES: no more pieces for this request, copy instead.
+ */
+int anyhv_req_pin(struct anyhv_req *req, unsigned perm, uint32_t max, struct anyhv_map *out);
+
+/* Answers the request. Published, in one go with its neighbours, when the device's run ends. */
+void anyhv_req_done(struct anyhv_req *req);
+
+/* Answers with used length 0 and counts ANYHV_V_DEVICE_REJECT; @why goes to the log. */
+void anyhv_req_reject(struct anyhv_req *req, int why);
+
+/*
+ * Keeps the request for later; returns its handle, never 0. Not the guest's fault and not counted
+ * as such: the back-pressure for "we lack something".
+ */
+uint64_t anyhv_req_hold(struct anyhv_req *req);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
