@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Guest memory: the region table, and ops for what it does not cover. */
+#include "core.h"
+#include "shm.h"
+
+/* In map->perm, private: ops->map made it, so ops->unmap must end it. */
+#define MAP_BY_OPS 0x80000000u
+
+#define RW         (ANYHV_R | ANYHV_W)
+
+void anyhv_mem_init(struct anyhv_mem *mem, struct anyhv_region *regions, uint32_t capacity,
+                    const struct anyhv_mem_ops *ops, void *priv)
+{
+    memset(mem, 0, sizeof(*mem));
+    mem->regions = regions;
+    mem->capacity = capacity;
+    mem->ops = ops;
+    mem->priv = priv;
+}
+
+static bool wraps(uint64_t addr, uint64_t len)
+{
+    return len != 0 && addr + (len - 1) < addr;
+}
+
+/* Index of the last region that begins at or below @addr; 0 if none does. No branch to mispredict:
+ * the addresses of a random workload follow no pattern. */
+static uint32_t search(const struct anyhv_mem *mem, uint64_t addr)
+{
+    const struct anyhv_region *base = mem->regions;
+    uint32_t n = mem->count;
+
+    while (n > 1) {
+        uint32_t half = n / 2;
+
+        base += base[half].addr <= addr ? half : 0;
+        n -= half;
+    }
+    return (uint32_t)(base - mem->regions);
+}
+
+static const struct anyhv_region *find(struct anyhv_mem *mem, uint64_t addr)
+{
+    uint32_t i;
+
+    if (mem->count == 0)
+        return NULL;
+    i = mem->last;
+    if (i < mem->count && addr - mem->regions[i].addr < mem->regions[i].size)
+        return &mem->regions[i];
+    i = search(mem, addr);
+    if (addr - mem->regions[i].addr >= mem->regions[i].size)
+        return NULL;
+    mem->last = i;
+    return &mem->regions[i];
+}
+
+/* Bytes from @addr, which no region holds, to the next region; at most @len. */
+static uint64_t gap(const struct anyhv_mem *mem, uint64_t addr, uint64_t len)
+{
+    uint32_t i = mem->count ? search(mem, addr) : 0;
+
+    while (i < mem->count && mem->regions[i].addr <= addr)
+        i++;
+    if (i < mem->count && mem->regions[i].addr - addr < len)
+        return mem->regions[i].addr - addr;
+    return len;
+}
+
+uint8_t *anyhv_mem_host(struct anyhv_mem *mem, uint64_t addr, uint64_t len, unsigned perm)
+{
+    const struct anyhv_region *region = find(mem, addr);
+    uint64_t off;
+
+    if (!region)
+        return NULL;
+    off = addr - region->addr;
+    if (len > region->size - off || (region->perm & perm & RW) != (perm & RW))
+        return NULL;
+    return region->host + off;
+}
+
+int anyhv_mem_check(struct anyhv_mem *mem, uint64_t addr, uint64_t len, unsigned perm)
+{
+    bool can_map = mem->ops && (mem->ops->map || mem->ops->copy);
+
+    if (wraps(addr, len))
+        return ANYHV_E_BADADDR;
+    while (len) {
+        const struct anyhv_region *region = find(mem, addr);
+        uint64_t n;
+
+        if (region) {
+            if ((region->perm & perm & RW) != (perm & RW))
+                return ANYHV_E_PERM;
+            n = region->size - (addr - region->addr);
+        } else if (can_map) {
+            n = gap(mem, addr, len);
+        } else {
+            return ANYHV_E_BADADDR;
+        }
+        if (n >= len)
+            break;
+        addr += n;
+        len -= n;
+    }
+    return ANYHV_OK;
+}
+
+/* Copies at addresses outside all regions, by whatever the module has. */
+static int copy_by_ops(struct anyhv_mem *mem, uint64_t addr, uint8_t *buf, uint32_t len,
+                       unsigned perm)
+{
+    if (!mem->ops)
+        return ANYHV_E_BADADDR;
+    if (mem->ops->copy)
+        return mem->ops->copy(mem, addr, buf, len, perm);
+    if (!mem->ops->map)
+        return ANYHV_E_BADADDR;
+    while (len) {
+        struct anyhv_map map = {0};
+        int rc = mem->ops->map(mem, addr, len, perm, &map);
+
+        if (rc)
+            return rc;
+        if (perm & ANYHV_W)
+            memcpy(map.ptr, buf, map.len);
+        else
+            shm_copy_out(buf, map.ptr, map.len);
+        addr += map.len;
+        buf += map.len;
+        len -= map.len;
+        mem->ops->unmap(mem, &map);
+    }
+    return ANYHV_OK;
+}
+
+static int copy_one(struct anyhv_mem *mem, uint64_t addr, uint8_t *buf, uint32_t *len,
+                    unsigned perm)
+{
+    const struct anyhv_region *region = find(mem, addr);
+    uint64_t off;
+
+    if (!region) {
+        *len = (uint32_t)gap(mem, addr, *len);
+        return copy_by_ops(mem, addr, buf, *len, perm);
+    }
+    if (!(region->perm & perm))
+        return ANYHV_E_PERM;
+    off = addr - region->addr;
+    if (*len > region->size - off)
+        *len = (uint32_t)(region->size - off);
+    if (perm & ANYHV_W)
+        memcpy(region->host + off, buf, *len);
+    else
+        shm_copy_out(buf, region->host + off, *len);
+    return ANYHV_OK;
+}
+
+static int copy(struct anyhv_mem *mem, uint64_t addr, uint8_t *buf, uint32_t len, unsigned perm)
+{
+    if (wraps(addr, len))
+        return ANYHV_E_BADADDR;
+    while (len) {
+        uint32_t n = len;
+        int rc = copy_one(mem, addr, buf, &n, perm);
+
+        if (rc)
+            return rc;
+        if (perm & ANYHV_W)
+            core_dirty(mem, addr, n);
+        addr += n;
+        buf += n;
+        len -= n;
+    }
+    return ANYHV_OK;
+}
+
+int anyhv_mem_read(struct anyhv_mem *mem, uint64_t addr, void *buf, uint32_t len)
+{
+    return copy(mem, addr, buf, len, ANYHV_R);
+}
+
+int anyhv_mem_write(struct anyhv_mem *mem, uint64_t addr, const void *buf, uint32_t len)
+{
+    /* One function copies both ways; for ANYHV_W it only reads *buf. */
+    return copy(mem, addr, (uint8_t *)(uintptr_t)buf, len, ANYHV_W);
+}
+
+int anyhv_mem_map(struct anyhv_mem *mem, uint64_t addr, uint32_t len, unsigned perm,
+                  struct anyhv_map *out)
+{
+    const struct anyhv_region *region;
+    int rc;
+
+    if (len == 0 || wraps(addr, len))
+        return ANYHV_E_BADADDR;
+    region = find(mem, addr);
+    if (region) {
+        uint64_t off = addr - region->addr, rest = region->size - off;
+
+        if ((region->perm & perm & RW) != (perm & RW))
+            return ANYHV_E_PERM;
+        if ((perm & ANYHV_RING) && len > rest)
+            return ANYHV_E_BADADDR;
+        *out = (struct anyhv_map){.ptr = region->host + off,
+                                  .len = len > rest ? (uint32_t)rest : len,
+                                  .perm = perm,
+                                  .addr = addr};
+        return ANYHV_OK;
+    }
+    if (!mem->ops || !mem->ops->map)
+        return ANYHV_E_BADADDR;
+    *out = (struct anyhv_map){.perm = perm, .addr = addr};
+    if (!(perm & ANYHV_RING))
+        len = (uint32_t)gap(mem, addr, len);
+    rc = mem->ops->map(mem, addr, len, perm, out);
+    out->perm = perm | MAP_BY_OPS;
+    out->addr = addr;
+    return rc;
+}
+
+void anyhv_mem_unmap(struct anyhv_mem *mem, struct anyhv_map *map)
+{
+    if (map->ptr && (map->perm & MAP_BY_OPS))
+        mem->ops->unmap(mem, map);
+    map->ptr = NULL;
+}
+
+static int region_valid(const struct anyhv_region *region)
+{
+    if (region->size == 0 || wraps(region->addr, region->size) || !region->host)
+        return ANYHV_E_INVAL;
+    return ANYHV_OK;
+}
+
+static bool overlap(const struct anyhv_region *a, const struct anyhv_region *b)
+{
+    return a->addr <= b->addr + (b->size - 1) && b->addr <= a->addr + (a->size - 1);
+}
+
+static void insert(struct anyhv_mem *mem, const struct anyhv_region *region)
+{
+    uint32_t i = mem->count++;
+
+    for (; i > 0 && mem->regions[i - 1].addr > region->addr; i--)
+        mem->regions[i] = mem->regions[i - 1];
+    mem->regions[i] = *region;
+}
+
+/* Nothing in core may still believe the old table when this returns. */
+static void table_changed(struct anyhv_mem *mem)
+{
+    mem->generation++;
+    mem->last = 0;
+    for (struct anyhv_dev *dev = mem->devs; dev; dev = dev->next_in_mem)
+        core_remap(dev);
+}
+
+int anyhv_mem_add(struct anyhv_mem *mem, const struct anyhv_region *region)
+{
+    int rc = region_valid(region);
+
+    if (rc)
+        return rc;
+    for (uint32_t i = 0; i < mem->count; i++)
+        if (overlap(region, &mem->regions[i]))
+            return ANYHV_E_INVAL;
+    if (mem->count == mem->capacity)
+        return ANYHV_E_NORES;
+    insert(mem, region);
+    table_changed(mem);
+    return ANYHV_OK;
+}
+
+int anyhv_mem_del(struct anyhv_mem *mem, uint64_t addr, uint64_t size)
+{
+    uint32_t i = 0;
+
+    while (i < mem->count && (mem->regions[i].addr != addr || mem->regions[i].size != size))
+        i++;
+    if (i == mem->count)
+        return ANYHV_E_INVAL;
+    if (mem->pins)
+        return ANYHV_LATER;
+    mem->count--;
+    for (; i < mem->count; i++)
+        mem->regions[i] = mem->regions[i + 1];
+    table_changed(mem);
+    return ANYHV_OK;
+}
+
+int anyhv_mem_replace(struct anyhv_mem *mem, const struct anyhv_region *regions, uint32_t count)
+{
+    if (count > mem->capacity)
+        return ANYHV_E_NORES;
+    for (uint32_t i = 0; i < count; i++) {
+        int rc = region_valid(&regions[i]);
+
+        if (rc)
+            return rc;
+        for (uint32_t k = 0; k < i; k++)
+            if (overlap(&regions[i], &regions[k]))
+                return ANYHV_E_INVAL;
+    }
+    if (mem->pins)
+        return ANYHV_LATER;
+    mem->count = 0;
+    for (uint32_t i = 0; i < count; i++)
+        insert(mem, &regions[i]);
+    table_changed(mem);
+    return ANYHV_OK;
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine: kicks mark, a run takes chains, hands them to the device and publishes each batch
+ * once. The order at the end of a queue's turn is what keeps wake-ups from getting lost:
+ *
+ *   publish used entries -> ask for the next kick -> full fence -> does the driver want to be
+ *   told? -> did more arrive meanwhile?
+ *
+ * One fence serves both questions ([C] in split.c and packed.c; it pairs with the driver's fence
+ * between its own index store and its load of our event word).
+ */
+#include "core.h"
+#include "shm.h"
+
+/* Answers that wait at most for one publish: enough to share a cache line, soon enough to see. */
+#define PUBLISH_BATCH 32u
+
+void core_work(struct anyhv_dev *dev)
+{
+    if (!dev->running && !dev->lost)
+        dev->port->work(dev);
+}
+
+void anyhv_ctl_kick(struct anyhv_dev *dev, uint32_t queue)
+{
+    struct anyhv_queue *q;
+
+    if (queue >= dev->ops->queues || !dev->queues[queue].started) {
+        core_violation(dev, ANYHV_CONFIG, ANYHV_V_KICK_QUEUE, queue, 0);
+        return;
+    }
+    q = &dev->queues[queue];
+    if (!core_status_has(dev, ANYHV_S_DRIVER_OK)) {
+        core_violation(dev, (int)queue, ANYHV_V_KICK_EARLY, queue, 0);
+        return;
+    }
+    q->counters.kicks++;
+    q->pending = true;
+    core_work(dev);
+}
+
+static bool usable(const struct anyhv_queue *q)
+{
+    return q->started && !q->broken && !q->no_memory && q->dev->started && !q->dev->lost;
+}
+
+static bool may_take(const struct anyhv_queue *q)
+{
+    return usable(q) && !q->paused && !q->draining && !q->dev->quiescing;
+}
+
+/* ---- taking -------------------------------------------------------------------------------------
+ */
+
+static enum take take_one(struct anyhv_queue *q, struct anyhv_req **out)
+{
+    struct anyhv_req *req = NULL;
+    enum take rc = q->packed ? packed_take(q, &req) : split_take(q, &req);
+
+    if (rc > TAKE_REJECTED)
+        return rc;
+    req->seq = q->seq_next++;
+    req->state = REQ_ACTIVE;
+    q->inflight++;
+    q->counters.requests++;
+    if (rc == TAKE_REJECTED) {
+        req->written = 0;
+        req->writable = UINT32_MAX; /* never "filled": IN_ORDER may not skip it */
+        q->counters.rejected++;
+        core_req_finish(req);
+    }
+    *out = req;
+    return rc;
+}
+
+/* ---- publishing ---------------------------------------------------------------------------------
+ */
+
+static void publish(struct anyhv_queue *q)
+{
+    uint16_t before = q->ndone;
+
+    if (!q->ndone || !usable(q))
+        return;
+    if (q->packed)
+        packed_put(q);
+    else
+        split_put(q);
+    if (q->ndone == before)
+        return; /* IN_ORDER: the oldest is not answered yet */
+    q->counters.publishes++;
+    q->pending |= q->stalled; /* slots came free */
+    q->stalled = false;
+}
+
+static void arm(struct anyhv_queue *q, bool on)
+{
+    if (q->packed)
+        packed_arm(q, on);
+    else
+        split_arm(q, on);
+}
+
+static bool available(const struct anyhv_queue *q)
+{
+    return q->packed ? packed_available(q) : split_available(q);
+}
+
+static bool rearm(struct anyhv_queue *q)
+{
+    arm(q, true);
+    shm_fence(); /* [C] */
+    return available(q);
+}
+
+/* Entries became visible since the last decision: does the driver want to hear of them? */
+static void decide_notify(struct anyhv_queue *q)
+{
+    bool wanted = q->packed ? packed_wants_notify(q) : split_wants_notify(q);
+
+    q->notified_used = q->next_used;
+    q->notified = true;
+    if (wanted) {
+        q->counters.notifies++;
+        q->dev->port->notify(q->dev, q->index);
+    } else {
+        q->counters.suppressed++;
+    }
+}
+
+/* ---- one queue's turn ---------------------------------------------------------------------------
+ */
+
+/* Hands chains to the device until the ring, the slots or the budget end. */
+static enum take take_batch(struct anyhv_queue *q, unsigned *budget)
+{
+    const struct anyhv_device_ops *ops = q->dev->ops;
+
+    while (*budget) {
+        struct anyhv_req *req;
+        enum take rc = take_one(q, &req);
+
+        if (rc == TAKE_STALLED) {
+            q->stalled = true;
+            publish(q);
+            if (!q->stalled)
+                continue;
+            q->counters.stalls++;
+        }
+        if (rc > TAKE_REJECTED)
+            return rc;
+        --*budget;
+        if (rc == TAKE_OK) {
+            ops->request(q->dev, q->index, req);
+            ANYHV_ASSERT(req->state != REQ_ACTIVE); /* the device forgot to end it */
+        }
+        if (q->ndone >= PUBLISH_BATCH)
+            publish(q);
+    }
+    return TAKE_OK;
+}
+
+static bool is_pull(const struct anyhv_queue *q)
+{
+    return q->index < 64 && (q->dev->ops->pull_queues >> q->index & 1);
+}
+
+static enum take serve(struct anyhv_queue *q, unsigned *budget)
+{
+    const struct anyhv_device_ops *ops = q->dev->ops;
+
+    q->pending = false;
+    if (is_pull(q)) {
+        --*budget;
+        if (ops->buffers)
+            ops->buffers(q->dev, q->index);
+        return TAKE_STALLED; /* the ring is looked at again when the device pulls */
+    }
+    arm(q, false);
+    return take_batch(q, budget);
+}
+
+/* Publishes what is answered, and tells the driver if it wants to know. */
+static bool flush(struct anyhv_queue *q, uint16_t used, bool wrap)
+{
+    publish(q);
+    core_queue_note(q);
+    return q->next_used != used || q->used_wrap != wrap;
+}
+
+/* True if there is more to do. */
+static bool queue_turn(struct anyhv_queue *q, unsigned *budget)
+{
+    uint16_t used = q->next_used;
+    bool wrap = q->used_wrap, published;
+    enum take rc = TAKE_STALLED;
+
+    if (!usable(q))
+        return false;
+    if (q->pending && *budget && may_take(q))
+        rc = serve(q, budget);
+    if (!usable(q))
+        return false; /* the ring broke under the driver's hands */
+    published = flush(q, used, wrap);
+    if (rc == TAKE_EMPTY)
+        arm(q, true);
+    if (published || rc == TAKE_EMPTY)
+        shm_fence(); /* [C] */
+    if (published)
+        decide_notify(q);
+    q->pending |= rc == TAKE_OK || (rc == TAKE_EMPTY && available(q));
+    return q->pending && may_take(q);
+}
+
+struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue)
+{
+    struct anyhv_queue *q;
+    struct anyhv_req *req;
+
+    if (queue >= dev->ops->queues)
+        return NULL;
+    q = &dev->queues[queue];
+    ANYHV_ASSERT(is_pull(q));
+    while (may_take(q)) {
+        switch (take_one(q, &req)) {
+        case TAKE_OK:
+            return req;
+        case TAKE_REJECTED:
+            continue;
+        case TAKE_EMPTY:
+            if (rearm(q))
+                continue;
+            return NULL;
+        default:
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+/* ---- draining -----------------------------------------------------------------------------------
+ */
+
+/* Gives the newest chain back to the ring: possible while nothing newer was used. */
+static void untake(struct anyhv_queue *q, struct anyhv_req *req)
+{
+    core_list_remove(q, &q->held, req);
+    if (req->npins)
+        core_req_unpin(req);
+    if (q->packed)
+        packed_untake(q, req);
+    else
+        split_untake(q, req);
+    q->seq_next--;
+    q->inflight--;
+    q->counters.returned++;
+    core_slot_free(q, req);
+}
+
+/* The newest held request that was not asked yet. */
+static struct anyhv_req *next_to_ask(const struct anyhv_queue *q)
+{
+    struct anyhv_req *best = NULL;
+
+    for (struct anyhv_req *r = core_slot(q, q->held.head); r; r = core_slot(q, r->next))
+        if (!r->asked && (!best || (int16_t)(r->seq - best->seq) > 0))
+            best = r;
+    return best;
+}
+
+/* Asks the device about each held request, newest first: only an unbroken tail can go back. */
+static void cancel_held(struct anyhv_queue *q)
+{
+    struct anyhv_dev *dev = q->dev;
+    struct anyhv_req *req;
+
+    if (!dev->ops->cancel)
+        return;
+    while ((req = next_to_ask(q))) {
+        bool returnable = usable(q) && req->seq == (uint16_t)(q->seq_next - 1);
+        uint32_t generation = req->generation;
+
+        req->asked = true;
+        if (dev->ops->cancel(dev, req, returnable) && returnable && req->generation == generation &&
+            req->state == REQ_HELD)
+            untake(q, req);
+    }
+}
+
+static bool all_quiet(const struct anyhv_dev *dev)
+{
+    for (unsigned i = 0; i < dev->ops->queues; i++)
+        if (dev->queues[i].inflight)
+            return false;
+    return true;
+}
+
+/* What cannot be answered into the ring any more is taken again from where it was used last. */
+static void give_up_answers(struct anyhv_queue *q)
+{
+    core_queue_drop(q);
+    q->next_avail = q->avail_seen = q->next_used;
+    q->avail_wrap = q->used_wrap;
+    q->seq_next = q->seq_used;
+}
+
+int core_drain(struct anyhv_queue *q)
+{
+    uint16_t used = q->next_used;
+    bool wrap = q->used_wrap;
+
+    for (uint16_t i = 0; i < q->nreqs; i++)
+        q->reqs[i].asked = false;
+    cancel_held(q);
+    if (!usable(q))
+        give_up_answers(q);
+    if (flush(q, used, wrap)) {
+        shm_fence(); /* [C] */
+        decide_notify(q);
+    }
+    return q->inflight ? ANYHV_LATER : ANYHV_OK;
+}
+
+int anyhv_ctl_quiesce(struct anyhv_dev *dev)
+{
+    dev->quiescing = true;
+    for (unsigned i = 0; i < dev->ops->queues; i++)
+        if (dev->queues[i].started)
+            core_drain(&dev->queues[i]);
+    dev->quiet = all_quiet(dev);
+    return dev->quiet ? ANYHV_OK : ANYHV_LATER;
+}
+
+void anyhv_ctl_resume(struct anyhv_dev *dev)
+{
+    dev->quiescing = false;
+    for (unsigned i = 0; i < dev->ops->queues; i++)
+        dev->queues[i].pending = true;
+    core_work(dev);
+}
+
+/* Somebody waits for a queue or the whole device to become quiet: is it now? */
+static void report_quiet(struct anyhv_dev *dev)
+{
+    bool ended = false;
+
+    for (unsigned i = 0; i < dev->ops->queues; i++) {
+        struct anyhv_queue *q = &dev->queues[i];
+
+        ended |= q->draining && !q->inflight;
+    }
+    if (dev->quiescing && !dev->quiet && all_quiet(dev)) {
+        dev->quiet = true;
+        ended = true;
+    }
+    if (ended && dev->port->quiet)
+        dev->port->quiet(dev);
+}
+
+/* ---- the whole device ---------------------------------------------------------------------------
+ */
+
+bool anyhv_dev_run(struct anyhv_dev *dev, unsigned budget)
+{
+    unsigned queues = dev->ops->queues, first = dev->turn;
+    bool more = false;
+
+    ANYHV_ASSERT(!dev->running);
+    if (dev->lost)
+        return false;
+    dev->running = true;
+    dev->turn = (uint16_t)(first + 1 < queues ? first + 1 : 0); /* each is first in its turn */
+    for (unsigned i = 0; i < queues; i++) {
+        unsigned index = first + i < queues ? first + i : first + i - queues;
+
+        more |= queue_turn(&dev->queues[index], &budget);
+    }
+    dev->running = false;
+    report_quiet(dev);
+    return more;
+}
+
+void anyhv_ctl_lost(struct anyhv_dev *dev)
+{
+    dev->lost = true;
+    for (unsigned i = 0; i < dev->ops->queues; i++)
+        core_queue_halt(&dev->queues[i]);
+    if (dev->started && dev->ops->stop)
+        dev->ops->stop(dev);
+    dev->started = false;
+}
