@@ -71,9 +71,9 @@ struct anyhv_mem {
     const struct anyhv_mem_ops *ops; /* NULL: the regions are everything */
     void *priv;                      /* the module's own */
     /* core's */
-    struct anyhv_region *regions; /* sorted by addr, no overlap */
+    struct anyhv_region *regions;    /* sorted by addr, no overlap */
+    const struct anyhv_region *last; /* the region that answered last; never NULL */
     uint32_t count, capacity;
-    uint32_t last;          /* index of the region that answered last */
     uint32_t generation;    /* bumped by every change of the table */
     uint32_t pins;          /* pieces held by requests right now */
     struct anyhv_dev *devs; /* the devices that use this memory */

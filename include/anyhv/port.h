@@ -15,6 +15,14 @@ extern "C" {
 
 struct anyhv_dev;
 
+#ifndef __cplusplus
+/* The four that every compiler calls anyway; there may be no string.h. */
+void *memcpy(void *to, const void *from, size_t len);
+void *memmove(void *to, const void *from, size_t len);
+void *memset(void *to, int byte, size_t len);
+int memcmp(const void *a, const void *b, size_t len);
+#endif
+
 /*
  * A driver broke rule @v on @queue (ANYHV_CONFIG when no queue is meant). Called for every
  * violation, so a guest decides how often: limit the rate before printing. @a and @b fill the

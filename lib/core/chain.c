@@ -1,6 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Indirect descriptor tables, sections 2.7.5.3 and 2.8.8: what both layouts share. */
+/* The unlikely turns of a chain, and indirect tables (sections 2.7.5.3 and 2.8.8). */
 #include "chain.h"
+
+enum take chain_reject(struct chain *c, enum anyhv_violation v, uint64_t a, uint64_t b)
+{
+    core_violation(c->q->dev, c->q->index, v, a, b);
+    return TAKE_REJECTED;
+}
+
+enum take chain_empty(struct chain *c)
+{
+    core_violation(c->q->dev, c->q->index, ANYHV_V_ZERO_LENGTH, c->req->head, 0);
+    return TAKE_OK;
+}
+
+/*
+ * Without a free chunk the chain waits for other requests to give theirs back; if there are none
+ * it will never fit.
+ */
+enum take chain_grow(struct chain *c)
+{
+    struct anyhv_chunk *chunk = core_chunk_take(c->q, c->next);
+
+    if (!chunk) {
+        uint16_t own = (uint16_t)((c->count - ANYHV_REQ_SEGS) / ANYHV_CHUNK_SEGS);
+
+        if (own == c->q->nchunks)
+            return chain_reject(c, ANYHV_V_TOO_LONG, c->req->head, c->count);
+        return TAKE_STALLED;
+    }
+    c->seg = chunk->seg;
+    c->end = chunk->seg + ANYHV_CHUNK_SEGS;
+    c->next = &chunk->next;
+    return TAKE_OK;
+}
+
+enum take chain_check(struct chain *c, uint64_t addr, uint32_t len, unsigned perm)
+{
+    switch (anyhv_mem_check(c->q->dev->mem, addr, len, perm)) {
+    case ANYHV_OK:
+        return TAKE_OK;
+    case ANYHV_E_PERM:
+        return chain_reject(c, ANYHV_V_BAD_PERMISSION, addr, len);
+    default:
+        return chain_reject(c, ANYHV_V_BAD_ADDRESS, addr, len);
+    }
+}
 
 enum take chain_table(struct chain *c, struct table *t, uint64_t addr, uint32_t len)
 {

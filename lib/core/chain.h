@@ -35,6 +35,7 @@ static inline void chain_begin(struct chain *c, struct anyhv_queue *q, struct an
     c->readable = c->writable = 0;
     c->count = 0;
     c->writing = false;
+    req->chunks = 0;
     req->rd.seg = c->seg;
     req->rd.end = c->end;
     req->rd.next = c->next;
@@ -57,46 +58,14 @@ static inline void chain_end(struct chain *c)
     req->wr = req->wr_start;
 }
 
-static inline enum take chain_reject(struct chain *c, enum anyhv_violation v, uint64_t a,
-                                     uint64_t b)
-{
-    core_violation(c->q->dev, c->q->index, v, a, b);
-    return TAKE_REJECTED;
-}
-
-/*
- * A further block of places. Without one the chain waits for other requests to give theirs back;
- * if there are none it will never fit.
- */
-static inline enum take chain_grow(struct chain *c)
-{
-    struct anyhv_chunk *chunk = core_chunk_take(c->q, c->next);
-
-    if (!chunk) {
-        uint16_t own = (uint16_t)((c->count - ANYHV_REQ_SEGS) / ANYHV_CHUNK_SEGS);
-
-        if (own == c->q->nchunks)
-            return chain_reject(c, ANYHV_V_TOO_LONG, c->req->head, c->count);
-        return TAKE_STALLED;
-    }
-    c->seg = chunk->seg;
-    c->end = chunk->seg + ANYHV_CHUNK_SEGS;
-    c->next = &chunk->next;
-    return TAKE_OK;
-}
-
-/* Why does no region hold this buffer in one piece? TAKE_OK: because it is to be mapped later. */
-static inline enum take chain_check(struct chain *c, uint64_t addr, uint32_t len, unsigned perm)
-{
-    switch (anyhv_mem_check(c->q->dev->mem, addr, len, perm)) {
-    case ANYHV_OK:
-        return TAKE_OK;
-    case ANYHV_E_PERM:
-        return chain_reject(c, ANYHV_V_BAD_PERMISSION, addr, len);
-    default:
-        return chain_reject(c, ANYHV_V_BAD_ADDRESS, addr, len);
-    }
-}
+/* Counts and reports; what a chain that cannot be served ends with. */
+enum take chain_reject(struct chain *c, enum anyhv_violation v, uint64_t a, uint64_t b);
+/* A further block of places for descriptors. */
+enum take chain_grow(struct chain *c);
+/* No region holds this buffer in one piece: is it wrong, or to be mapped later (TAKE_OK)? */
+enum take chain_check(struct chain *c, uint64_t addr, uint32_t len, unsigned perm);
+/* An empty buffer is legal and carries nothing. */
+enum take chain_empty(struct chain *c);
 
 static inline void chain_start_writing(struct chain *c)
 {
@@ -116,15 +85,13 @@ static inline enum take chain_add(struct chain *c, uint64_t addr, uint32_t len, 
     uint32_t *total = write ? &c->writable : &c->readable;
     enum take rc;
 
-    if (c->writing && !write)
+    if (UNLIKELY(c->writing && !write))
         return chain_reject(c, ANYHV_V_ORDER, c->req->head, c->count);
-    if (len == 0) {
-        core_violation(c->q->dev, c->q->index, ANYHV_V_ZERO_LENGTH, c->req->head, 0);
-        return TAKE_OK;
-    }
-    if (len > UINT32_MAX - *total)
+    if (UNLIKELY(len == 0))
+        return chain_empty(c);
+    if (UNLIKELY(len > UINT32_MAX - *total))
         return chain_reject(c, ANYHV_V_TOO_BIG, c->req->head, 0);
-    if (c->seg == c->end) {
+    if (UNLIKELY(c->seg == c->end)) {
         rc = chain_grow(c);
         if (rc != TAKE_OK)
             return rc;
@@ -134,7 +101,7 @@ static inline enum take chain_add(struct chain *c, uint64_t addr, uint32_t len, 
     c->seg->addr = addr;
     c->seg->len = len;
     c->seg->host = core_host(c->q->dev->mem, addr, len, perm);
-    if (!c->seg->host) {
+    if (UNLIKELY(!c->seg->host)) {
         rc = chain_check(c, addr, len, perm);
         if (rc != TAKE_OK)
             return rc;

@@ -13,7 +13,9 @@
 
 #include <anyhv/control.h>
 #include <anyhv/port.h>
-#include <string.h>
+
+#define LIKELY(x)   __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 /* ANYHV_INDIRECT_MAX: entries of an indirect table that we follow. */
 #define ANYHV_INDIRECT_MAX 1024u
@@ -60,8 +62,6 @@ static inline bool core_has(const struct anyhv_dev *dev, uint64_t feature)
 {
     return (dev->state->driver_features & feature) != 0;
 }
-struct anyhv_req *core_slot_take(struct anyhv_queue *q);
-void core_slot_free(struct anyhv_queue *q, struct anyhv_req *req);
 struct anyhv_chunk *core_chunk_take(struct anyhv_queue *q, uint16_t *link);
 void core_chunks_free(struct anyhv_queue *q, struct anyhv_req *req);
 void core_list_append(struct anyhv_queue *q, struct anyhv_list *list, struct anyhv_req *req);
@@ -70,6 +70,30 @@ static inline struct anyhv_req *core_slot(const struct anyhv_queue *q, uint16_t 
 {
     return number ? &q->reqs[number - 1] : NULL;
 }
+static inline struct anyhv_req *core_slot_take(struct anyhv_queue *q)
+{
+    struct anyhv_req *req = core_slot(q, q->free.head);
+
+    if (!req)
+        return NULL;
+    q->free.head = req->next; /* last freed, first used: it is still in the cache */
+    req->written = 0;
+    req->asked = false;
+    req->mem_gen = q->dev->mem->generation;
+    return req;
+}
+
+static inline void core_slot_free(struct anyhv_queue *q, struct anyhv_req *req)
+{
+    if (UNLIKELY(req->chunks))
+        core_chunks_free(q, req);
+    req->state = REQ_FREE;
+    if (UNLIKELY(++req->generation == 0))
+        req->generation = 1; /* a handle is never 0 */
+    req->next = q->free.head;
+    q->free.head = (uint16_t)(req->slot + 1);
+}
+
 void core_queue_break(struct anyhv_queue *q, enum anyhv_violation v, uint64_t a, uint64_t b);
 void core_queue_drop(struct anyhv_queue *q);
 void core_queue_halt(struct anyhv_queue *q);
@@ -88,7 +112,11 @@ void core_req_unpin(struct anyhv_req *req);
 void core_req_finish(struct anyhv_req *req); /* on the done list, to be published */
 
 /* ---- run.c ---- */
-void core_work(struct anyhv_dev *dev);
+static inline void core_work(struct anyhv_dev *dev)
+{
+    if (!dev->running && !dev->lost)
+        dev->port->work(dev);
+}
 int core_drain(struct anyhv_queue *q); /* ANYHV_OK, or ANYHV_LATER: requests are in work */
 
 /* ---- split.c, packed.c: the two ring layouts ---- */
@@ -116,13 +144,11 @@ static inline void core_dirty(struct anyhv_mem *mem, uint64_t addr, uint64_t len
 /* As anyhv_mem_host, the likely case without a call. */
 static inline uint8_t *core_host(struct anyhv_mem *mem, uint64_t addr, uint32_t len, unsigned perm)
 {
-    if (mem->last < mem->count) {
-        const struct anyhv_region *region = &mem->regions[mem->last];
-        uint64_t off = addr - region->addr;
+    const struct anyhv_region *region = mem->last;
+    uint64_t off = addr - region->addr;
 
-        if (off < region->size && len <= region->size - off && (region->perm & perm) == perm)
-            return region->host + off;
-    }
+    if (LIKELY(off < region->size && len <= region->size - off && (region->perm & perm)))
+        return region->host + off;
     return anyhv_mem_host(mem, addr, len, perm);
 }
 

@@ -8,12 +8,16 @@
 
 #define RW         (ANYHV_R | ANYHV_W)
 
+/* Holds no address: what mem->last points at when nothing answered yet. */
+static const struct anyhv_region nowhere;
+
 void anyhv_mem_init(struct anyhv_mem *mem, struct anyhv_region *regions, uint32_t capacity,
                     const struct anyhv_mem_ops *ops, void *priv)
 {
     memset(mem, 0, sizeof(*mem));
     mem->regions = regions;
     mem->capacity = capacity;
+    mem->last = &nowhere;
     mem->ops = ops;
     mem->priv = priv;
 }
@@ -41,18 +45,17 @@ static uint32_t search(const struct anyhv_mem *mem, uint64_t addr)
 
 static const struct anyhv_region *find(struct anyhv_mem *mem, uint64_t addr)
 {
-    uint32_t i;
+    const struct anyhv_region *region = mem->last;
 
+    if (addr - region->addr < region->size)
+        return region;
     if (mem->count == 0)
         return NULL;
-    i = mem->last;
-    if (i < mem->count && addr - mem->regions[i].addr < mem->regions[i].size)
-        return &mem->regions[i];
-    i = search(mem, addr);
-    if (addr - mem->regions[i].addr >= mem->regions[i].size)
+    region = &mem->regions[search(mem, addr)];
+    if (addr - region->addr >= region->size)
         return NULL;
-    mem->last = i;
-    return &mem->regions[i];
+    mem->last = region;
+    return region;
 }
 
 /* Bytes from @addr, which no region holds, to the next region; at most @len. */
@@ -252,7 +255,7 @@ static void insert(struct anyhv_mem *mem, const struct anyhv_region *region)
 static void table_changed(struct anyhv_mem *mem)
 {
     mem->generation++;
-    mem->last = 0;
+    mem->last = &nowhere;
     for (struct anyhv_dev *dev = mem->devs; dev; dev = dev->next_in_mem)
         core_remap(dev);
 }

@@ -207,9 +207,7 @@ void packed_put(struct anyhv_queue *q)
         req = next;
     }
     q->done.head = req ? (uint16_t)(req->slot + 1) : 0;
-    if (req)
-        req->prev = 0;
-    else
+    if (!req)
         q->done.tail = 0;
     if (first.flags)
         shm_store16_release(first.flags, first.value); /* [B] */

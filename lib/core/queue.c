@@ -23,32 +23,6 @@ void core_queue_storage(struct anyhv_queue *q)
     q->free_chunks = q->nchunks;
 }
 
-struct anyhv_req *core_slot_take(struct anyhv_queue *q)
-{
-    struct anyhv_req *req = core_slot(q, q->free.head);
-
-    if (!req)
-        return NULL;
-    q->free.head = req->next; /* last freed, first used: it is still in the cache */
-    req->chunks = 0;
-    req->written = 0;
-    req->npins = 0;
-    req->asked = false;
-    req->mem_gen = q->dev->mem->generation;
-    return req;
-}
-
-void core_slot_free(struct anyhv_queue *q, struct anyhv_req *req)
-{
-    if (req->chunks)
-        core_chunks_free(q, req);
-    req->state = REQ_FREE;
-    if (++req->generation == 0)
-        req->generation = 1; /* a handle is never 0 */
-    req->next = q->free.head;
-    q->free.head = (uint16_t)(req->slot + 1);
-}
-
 struct anyhv_chunk *core_chunk_take(struct anyhv_queue *q, uint16_t *link)
 {
     struct anyhv_chunk *chunk;

@@ -99,9 +99,31 @@ static int copy(struct anyhv_req *req, struct anyhv_cursor *cursor, void *buf, u
     return ANYHV_OK;
 }
 
+/*
+ * The likely case: all @len bytes lie in the segment under the cursor, which is mapped. NULL: it is
+ * not that case. Moves the cursor.
+ */
+static inline uint8_t *one_piece(struct anyhv_req *req, struct anyhv_cursor *at, uint32_t len)
+{
+    struct anyhv_seg *seg = at->seg;
+    uint8_t *host;
+
+    if (UNLIKELY(gone(req) || len > at->left || len > seg->len - at->off || !seg->host))
+        return NULL;
+    host = seg->host + at->off;
+    advance(req->queue, at, len);
+    return host;
+}
+
 int anyhv_req_read(struct anyhv_req *req, void *buf, uint32_t len)
 {
-    int rc = copy(req, &req->rd, buf, len, ANYHV_R);
+    const uint8_t *host = len ? one_piece(req, &req->rd, len) : NULL;
+    int rc = ANYHV_OK;
+
+    if (LIKELY(host))
+        shm_copy_out(buf, host, len);
+    else
+        rc = copy(req, &req->rd, buf, len, ANYHV_R);
 
     if (rc == ANYHV_OK)
         req->queue->counters.bytes_in += len;
@@ -123,8 +145,15 @@ static void note_written(struct anyhv_req *req, uint32_t end)
 
 int anyhv_req_write(struct anyhv_req *req, const void *buf, uint32_t len)
 {
-    /* copy() serves both directions; for ANYHV_W it only reads *buf. */
-    int rc = copy(req, &req->wr, (void *)(uintptr_t)buf, len, ANYHV_W);
+    const struct anyhv_mem *mem = req->queue->dev->mem;
+    bool tracked = mem->ops && mem->ops->dirty;
+    uint8_t *host = len && !tracked ? one_piece(req, &req->wr, len) : NULL;
+    int rc = ANYHV_OK;
+
+    if (LIKELY(host))
+        memcpy(host, buf, len);
+    else /* copy() serves both directions; for ANYHV_W it only reads *buf. */
+        rc = copy(req, &req->wr, (void *)(uintptr_t)buf, len, ANYHV_W);
 
     if (rc == ANYHV_OK)
         note_written(req, req->writable - req->wr.left);
@@ -256,24 +285,22 @@ void core_req_unpin(struct anyhv_req *req)
  */
 static void insert_done(struct anyhv_queue *q, struct anyhv_req *req)
 {
-    uint16_t number = (uint16_t)(req->slot + 1);
-    struct anyhv_req *after = core_slot(q, q->done.tail);
+    uint16_t number = (uint16_t)(req->slot + 1), *link = &q->done.head;
+    struct anyhv_req *last = core_slot(q, q->done.tail);
 
-    while (q->in_order && after && (int16_t)(after->seq - req->seq) > 0)
-        after = core_slot(q, after->prev);
-    if (!after && q->done.head) {
-        req->prev = 0;
-        req->next = q->done.head;
-        q->reqs[q->done.head - 1].prev = number;
-        q->done.head = number;
-    } else if (after && after->next) {
-        req->prev = (uint16_t)(after->slot + 1);
-        req->next = after->next;
-        q->reqs[after->next - 1].prev = number;
-        after->next = number;
-    } else {
-        core_list_append(q, &q->done, req);
+    if (LIKELY(!last || !q->in_order || (int16_t)(req->seq - last->seq) > 0)) {
+        if (last)
+            last->next = number;
+        else
+            q->done.head = number;
+        q->done.tail = number;
+        req->next = 0;
+        return;
     }
+    while ((int16_t)(core_slot(q, *link)->seq - req->seq) < 0)
+        link = &core_slot(q, *link)->next;
+    req->next = *link;
+    *link = number;
 }
 
 /* Maps end here, before the used entry is even written: a Xen guest may revoke them after it. */
@@ -288,8 +315,7 @@ void core_req_finish(struct anyhv_req *req)
     req->state = REQ_DONE;
     insert_done(q, req);
     q->ndone++;
-    if (!q->dev->running)
-        core_work(q->dev);
+    core_work(q->dev);
 }
 
 void anyhv_req_done(struct anyhv_req *req)

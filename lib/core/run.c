@@ -15,12 +15,6 @@
 /* Answers that wait at most for one publish: enough to share a cache line, soon enough to see. */
 #define PUBLISH_BATCH 32u
 
-void core_work(struct anyhv_dev *dev)
-{
-    if (!dev->running && !dev->lost)
-        dev->port->work(dev);
-}
-
 void anyhv_ctl_kick(struct anyhv_dev *dev, uint32_t queue)
 {
     struct anyhv_queue *q;

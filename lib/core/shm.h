@@ -9,8 +9,7 @@
 #ifndef ANYHV_CORE_SHM_H
 #define ANYHV_CORE_SHM_H
 
-#include <stdint.h>
-#include <string.h>
+#include <anyhv/port.h>
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define SHM_LE16(v) __builtin_bswap16(v)

@@ -215,9 +215,7 @@ void split_put(struct anyhv_queue *q)
         req = next;
     }
     q->done.head = req ? (uint16_t)(req->slot + 1) : 0;
-    if (req)
-        req->prev = 0;
-    else
+    if (!req)
         q->done.tail = 0;
     if (q->next_used == before)
         return;

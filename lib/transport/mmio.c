@@ -8,7 +8,6 @@
  */
 #include <anyhv/port.h>
 #include <anyhv/transport/mmio.h>
-#include <string.h>
 
 enum reg {
     REG_MAGIC = 0x000,
