@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-/* ---- The state block ------------------------------------------------------------------------ */
+/* ---- The state block ---- */
 
 #define ANYHV_STATE_MAGIC   0x53564841u /* "AHVS" */
 #define ANYHV_STATE_VERSION 1u
@@ -59,7 +59,7 @@ struct anyhv_state {
     (sizeof(struct anyhv_state) + (size_t)(queues) * sizeof(struct anyhv_queue_state) + \
      (size_t)(config_len))
 
-/* ---- Ports: what a transport or native module supplies --------------------------------------- */
+/* ---- Ports: what a transport or native module supplies ---- */
 
 struct anyhv_port_ops {
     /*
@@ -77,8 +77,7 @@ struct anyhv_port_ops {
     uint64_t features;
 };
 
-/* ---- The device object ------------------------------------------------------------------------
- */
+/* ---- The device object ---- */
 
 struct anyhv_list {
     uint16_t head, tail; /* slot + 1, 0: empty */
@@ -175,8 +174,7 @@ void anyhv_dev_detach(struct anyhv_dev *dev);
 
 void *anyhv_dev_port(const struct anyhv_dev *dev);
 
-/* ---- Negotiation ------------------------------------------------------------------------------
- */
+/* ---- Negotiation ---- */
 
 /* What is offered: the device's bits and the ring bits that core and the transport can do. */
 uint64_t anyhv_ctl_features(const struct anyhv_dev *dev);
@@ -201,8 +199,7 @@ int anyhv_ctl_config_read(struct anyhv_dev *dev, uint32_t off, void *buf, uint32
 int anyhv_ctl_config_write(struct anyhv_dev *dev, uint32_t off, const void *buf, uint32_t len);
 uint32_t anyhv_ctl_generation(const struct anyhv_dev *dev);
 
-/* ---- Queues -----------------------------------------------------------------------------------
- */
+/* ---- Queues ---- */
 
 /* Entries offered for @queue, 0: no such queue. */
 uint16_t anyhv_ctl_queue_max(const struct anyhv_dev *dev, unsigned queue);
@@ -255,8 +252,7 @@ void anyhv_ctl_kick(struct anyhv_dev *dev, uint32_t queue);
  */
 bool anyhv_dev_run(struct anyhv_dev *dev, unsigned budget);
 
-/* ---- The whole device -------------------------------------------------------------------------
- */
+/* ---- The whole device ---- */
 
 /*
  * Takes no more requests and empties all queues as a draining stop does, but keeps them started.

@@ -80,7 +80,7 @@ extern const struct anyhv_hv anyhv_hv_vhost_user;
  */
 int anyhv_main(int argc, char **argv, const struct anyhv_class *cls, const struct anyhv_hv *hv);
 
-/* ---- For modules: one guest's device --------------------------------------------------------- */
+/* ---- For modules: one guest's device ---- */
 
 /* Heap storage for one device of the server's class; caller's struct, zeroed. */
 struct anyhv_instance {

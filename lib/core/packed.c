@@ -40,8 +40,7 @@ static void forward(const struct anyhv_queue *q, uint16_t *at, bool *wrap, uint3
     *at = (uint16_t)to;
 }
 
-/* ---- taking a chain -----------------------------------------------------------------------------
- */
+/* ---- taking a chain ---- */
 
 /* Section 2.8.8: in a packed table only the WRITE flag means anything, and order is table order. */
 static enum take walk_indirect(struct chain *c, const struct shm_desc *desc)
@@ -145,8 +144,7 @@ void packed_untake(struct anyhv_queue *q, const struct anyhv_req *req)
     q->inflight_descs = (uint16_t)(q->inflight_descs - req->ndesc);
 }
 
-/* ---- giving it back -----------------------------------------------------------------------------
- */
+/* ---- giving it back ---- */
 
 static uint16_t used_flags(bool wrap, const struct anyhv_req *req)
 {
@@ -213,8 +211,7 @@ void packed_put(struct anyhv_queue *q)
         shm_store16_release(first.flags, first.value); /* [B] */
 }
 
-/* ---- notifications ------------------------------------------------------------------------------
- */
+/* ---- notifications ---- */
 
 void packed_arm(struct anyhv_queue *q, bool on)
 {

@@ -2,8 +2,7 @@
 /* A queue's life: its slots and chunks, starting, stopping, breaking, moving to other memory. */
 #include "core.h"
 
-/* ---- slots, chunks, lists ---------------------------------------------------------------------
- */
+/* ---- slots, chunks, lists ---- */
 
 void core_queue_storage(struct anyhv_queue *q)
 {
@@ -78,8 +77,7 @@ void core_list_remove(struct anyhv_queue *q, struct anyhv_list *list, struct any
         list->tail = req->prev;
 }
 
-/* ---- the rings' memory --------------------------------------------------------------------------
- */
+/* ---- the rings' memory ---- */
 
 struct area {
     uint64_t addr;
@@ -174,8 +172,7 @@ void core_remap(struct anyhv_dev *dev)
         core_work(dev);
 }
 
-/* ---- start --------------------------------------------------------------------------------------
- */
+/* ---- start ---- */
 
 static int refuse(struct anyhv_dev *dev, enum anyhv_violation v, unsigned queue, uint64_t value,
                   int rc)
@@ -266,8 +263,7 @@ int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
     return ANYHV_OK;
 }
 
-/* ---- stop ---------------------------------------------------------------------------------------
- */
+/* ---- stop ---- */
 
 /* Forgets every request without touching guest memory, but for ending maps. */
 void core_queue_drop(struct anyhv_queue *q)

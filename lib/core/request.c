@@ -8,8 +8,7 @@ unsigned anyhv_req_queue(const struct anyhv_req *req)
     return req->queue->index;
 }
 
-/* ---- cursors ------------------------------------------------------------------------------------
- */
+/* ---- cursors ---- */
 
 static void next_seg(const struct anyhv_queue *q, struct anyhv_cursor *at)
 {
@@ -221,8 +220,7 @@ int anyhv_req_skip(struct anyhv_req *req, uint32_t len)
     return ANYHV_OK;
 }
 
-/* ---- zero copy ----------------------------------------------------------------------------------
- */
+/* ---- zero copy ---- */
 
 static int map_piece(struct anyhv_req *req, const struct anyhv_cursor *at, unsigned perm,
                      uint32_t len, struct anyhv_map *out)
@@ -276,8 +274,7 @@ void core_req_unpin(struct anyhv_req *req)
     }
 }
 
-/* ---- the end ------------------------------------------------------------------------------------
- */
+/* ---- the end ---- */
 
 /*
  * With IN_ORDER the used entries must come in the order of taking (section 2.7.9), so the list is

@@ -43,8 +43,7 @@ static bool may_take(const struct anyhv_queue *q)
     return usable(q) && !q->paused && !q->draining && !q->dev->quiescing;
 }
 
-/* ---- taking -------------------------------------------------------------------------------------
- */
+/* ---- taking ---- */
 
 static enum take take_one(struct anyhv_queue *q, struct anyhv_req **out)
 {
@@ -67,8 +66,7 @@ static enum take take_one(struct anyhv_queue *q, struct anyhv_req **out)
     return rc;
 }
 
-/* ---- publishing ---------------------------------------------------------------------------------
- */
+/* ---- publishing ---- */
 
 static void publish(struct anyhv_queue *q)
 {
@@ -122,8 +120,7 @@ static void decide_notify(struct anyhv_queue *q)
     }
 }
 
-/* ---- one queue's turn ---------------------------------------------------------------------------
- */
+/* ---- one queue's turn ---- */
 
 /* Hands chains to the device until the ring, the slots or the budget end. */
 static enum take take_batch(struct anyhv_queue *q, unsigned *budget)
@@ -182,19 +179,18 @@ static bool flush(struct anyhv_queue *q, uint16_t used, bool wrap)
     return q->next_used != used || q->used_wrap != wrap;
 }
 
-/* True if there is more to do. */
-static bool queue_turn(struct anyhv_queue *q, unsigned *budget)
+/* Takes, answers, publishes, and leaves the ring armed if it is empty. */
+static void queue_turn(struct anyhv_queue *q, unsigned *budget)
 {
     uint16_t used = q->next_used;
     bool wrap = q->used_wrap, published;
-    enum take rc = TAKE_STALLED;
+    enum take rc;
 
+    if (!q->pending || !*budget || !may_take(q))
+        return;
+    rc = serve(q, budget);
     if (!usable(q))
-        return false;
-    if (q->pending && *budget && may_take(q))
-        rc = serve(q, budget);
-    if (!usable(q))
-        return false; /* the ring broke under the driver's hands */
+        return; /* the ring broke under the driver's hands */
     published = flush(q, used, wrap);
     if (rc == TAKE_EMPTY)
         arm(q, true);
@@ -203,7 +199,18 @@ static bool queue_turn(struct anyhv_queue *q, unsigned *budget)
     if (published)
         decide_notify(q);
     q->pending |= rc == TAKE_OK || (rc == TAKE_EMPTY && available(q));
-    return q->pending && may_take(q);
+}
+
+/* Publishes what was answered outside the queue's turn: by a timer, or by another queue's doing. */
+static void publish_late(struct anyhv_queue *q)
+{
+    uint16_t used = q->next_used;
+    bool wrap = q->used_wrap;
+
+    if (!q->ndone || !usable(q) || !flush(q, used, wrap))
+        return;
+    shm_fence(); /* [C] */
+    decide_notify(q);
 }
 
 struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue)
@@ -232,8 +239,7 @@ struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue)
     return NULL;
 }
 
-/* ---- draining -----------------------------------------------------------------------------------
- */
+/* ---- draining ---- */
 
 /* Gives the newest chain back to the ring: possible while nothing newer was used. */
 static void untake(struct anyhv_queue *q, struct anyhv_req *req)
@@ -300,18 +306,13 @@ static void give_up_answers(struct anyhv_queue *q)
 
 int core_drain(struct anyhv_queue *q)
 {
-    uint16_t used = q->next_used;
-    bool wrap = q->used_wrap;
-
     for (uint16_t i = 0; i < q->nreqs; i++)
         q->reqs[i].asked = false;
     cancel_held(q);
     if (!usable(q))
         give_up_answers(q);
-    if (flush(q, used, wrap)) {
-        shm_fence(); /* [C] */
-        decide_notify(q);
-    }
+    publish_late(q);
+    core_queue_note(q);
     return q->inflight ? ANYHV_LATER : ANYHV_OK;
 }
 
@@ -351,8 +352,7 @@ static void report_quiet(struct anyhv_dev *dev)
         dev->port->quiet(dev);
 }
 
-/* ---- the whole device ---------------------------------------------------------------------------
- */
+/* ---- the whole device ---- */
 
 bool anyhv_dev_run(struct anyhv_dev *dev, unsigned budget)
 {
@@ -367,7 +367,13 @@ bool anyhv_dev_run(struct anyhv_dev *dev, unsigned budget)
     for (unsigned i = 0; i < queues; i++) {
         unsigned index = first + i < queues ? first + i : first + i - queues;
 
-        more |= queue_turn(&dev->queues[index], &budget);
+        queue_turn(&dev->queues[index], &budget);
+    }
+    for (unsigned i = 0; i < queues; i++) {
+        struct anyhv_queue *q = &dev->queues[i];
+
+        publish_late(q);
+        more |= q->pending && may_take(q);
     }
     dev->running = false;
     report_quiet(dev);

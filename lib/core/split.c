@@ -57,8 +57,7 @@ static void dirty_used(struct anyhv_queue *q, size_t off, size_t len)
     core_dirty(q->dev->mem, q->state->device + off, len);
 }
 
-/* ---- taking a chain -----------------------------------------------------------------------------
- */
+/* ---- taking a chain ---- */
 
 static enum take walk_indirect(struct chain *c, uint64_t addr, uint32_t len)
 {
@@ -172,8 +171,7 @@ void split_untake(struct anyhv_queue *q, const struct anyhv_req *req)
     q->next_avail = (uint16_t)(q->next_avail - req->ndesc);
 }
 
-/* ---- giving it back -----------------------------------------------------------------------------
- */
+/* ---- giving it back ---- */
 
 static void write_used(struct anyhv_queue *q, uint16_t at, const struct anyhv_req *req)
 {
@@ -223,8 +221,7 @@ void split_put(struct anyhv_queue *q)
     dirty_used(q, 2, 2);
 }
 
-/* ---- notifications ------------------------------------------------------------------------------
- */
+/* ---- notifications ---- */
 
 void split_arm(struct anyhv_queue *q, bool on)
 {

@@ -38,8 +38,7 @@ static size_t saved_size(const struct anyhv_dev *dev)
     return SAVED_HEADER + SAVED_QUEUE * (size_t)dev->ops->queues + dev->ops->config_len;
 }
 
-/* ---- save ---------------------------------------------------------------------------------------
- */
+/* ---- save ---- */
 
 static void save_header(const struct anyhv_dev *dev, uint8_t *at, size_t total)
 {
@@ -177,8 +176,7 @@ int core_resume(struct anyhv_dev *dev)
     return adopt(dev, true);
 }
 
-/* ---- load ---------------------------------------------------------------------------------------
- */
+/* ---- load ---- */
 
 static int check_header(const struct anyhv_dev *dev, const uint8_t *at, size_t len)
 {

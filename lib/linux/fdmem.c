@@ -22,7 +22,7 @@ static atomic_flag lock = ATOMIC_FLAG_INIT;
 static struct anyhv_fdmem *maps;
 static struct sigaction previous;
 
-/* ---- The list ------------------------------------------------------------------------------- */
+/* ---- The list ---- */
 
 static void acquire(void)
 {
@@ -55,7 +55,7 @@ static void unlink_map(struct anyhv_fdmem *mem)
     release();
 }
 
-/* ---- The guard ------------------------------------------------------------------------------ */
+/* ---- The guard ---- */
 
 /*
  * Puts zero pages in the place of the whole map that @addr lies in. Async-signal-safe: mmap is a
@@ -129,7 +129,7 @@ bool anyhv_fdmem_lost(const struct anyhv_fdmem *mem)
     return mem->lost != 0;
 }
 
-/* ---- Maps ----------------------------------------------------------------------------------- */
+/* ---- Maps ---- */
 
 /* What offset and length of a map of @fd have to be multiples of. */
 static uint64_t granule(int fd)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Storage -------------------------------------------------------------------------------- */
+/* ---- Storage ---- */
 
 /* calloc, but 0 bytes are no failure. */
 static bool allocate(void **p, size_t size)
@@ -86,7 +86,7 @@ void anyhv_instance_destroy(struct anyhv_instance *instance)
     free_storage(instance);
 }
 
-/* ---- Report --------------------------------------------------------------------------------- */
+/* ---- Report ---- */
 
 static void put(FILE *out, const char *name, uint64_t value)
 {

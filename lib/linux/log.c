@@ -54,7 +54,7 @@ bool anyhv_log_wanted(enum anyhv_log_level level)
     return level <= logger.level;
 }
 
-/* ---- Rate ----------------------------------------------------------------------------------- */
+/* ---- Rate ---- */
 
 /* FNV-1a, never 0. Two ids with the same hash would only share their limit. */
 static uint64_t hash_of(const char *event)
@@ -102,7 +102,7 @@ bool anyhv_log_admit(const char *event, uint64_t *left_out)
     return true;
 }
 
-/* ---- Lines ---------------------------------------------------------------------------------- */
+/* ---- Lines ---- */
 
 /* Appends to the line, which keeps room for a newline; what does not fit is cut off. */
 __attribute__((format(printf, 3, 0))) static size_t vadd(char *line, size_t len, const char *fmt,

@@ -19,7 +19,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* ---- Creation ------------------------------------------------------------------------------- */
+/* ---- Creation ---- */
 
 static void close_all(struct anyhv_loop *loop)
 {
@@ -76,7 +76,7 @@ int anyhv_loop_fd(const struct anyhv_loop *loop)
     return loop->epoll;
 }
 
-/* ---- The eventfd ---------------------------------------------------------------------------- */
+/* ---- The eventfd ---- */
 
 /* Makes the loop's descriptor readable. With the lock held. */
 static void signal_locked(struct anyhv_loop *loop)
@@ -112,7 +112,7 @@ void anyhv_loop_settle_eventfd(struct anyhv_loop *loop)
     pthread_mutex_unlock(&loop->lock);
 }
 
-/* ---- Descriptors ---------------------------------------------------------------------------- */
+/* ---- Descriptors ---- */
 
 int anyhv_watch_add(struct anyhv_loop *loop, struct anyhv_watch *watch, int fd, uint32_t events)
 {
@@ -183,7 +183,7 @@ static int run_watches(struct anyhv_loop *loop, int count)
     return ran;
 }
 
-/* ---- Posts ---------------------------------------------------------------------------------- */
+/* ---- Posts ---- */
 
 static bool post_remove(struct post_list *list, struct anyhv_post *post)
 {
@@ -246,7 +246,7 @@ static int run_posts(struct anyhv_loop *loop)
     return ran;
 }
 
-/* ---- Rounds --------------------------------------------------------------------------------- */
+/* ---- Rounds ---- */
 
 int anyhv_loop_turn(struct anyhv_loop *loop, int timeout_ms)
 {

@@ -29,7 +29,7 @@ struct program {
     sigset_t mask_before;
 };
 
-/* ---- Command line --------------------------------------------------------------------------- */
+/* ---- Command line ---- */
 
 /* Long options only: every letter is left to classes and modules. */
 enum option_key {
@@ -160,7 +160,7 @@ static error_t parse_arguments(struct program *program, int argc, char **argv)
     return argp_parse(&argp, argc, argv, 0, NULL, program);
 }
 
-/* ---- Process -------------------------------------------------------------------------------- */
+/* ---- Process ---- */
 
 /* Without this, a guest's connection could become descriptor 2 and receive our messages. */
 static void fill_standard_fds(void)
@@ -227,7 +227,7 @@ static void unwatch_signals(struct program *program)
     sigprocmask(SIG_SETMASK, &program->mask_before, NULL);
 }
 
-/* ---- From the loop inwards; each level undoes what it did ------------------------------------ */
+/* ---- From the loop inwards; each level undoes what it did ---- */
 
 static int run_module(struct program *program)
 {

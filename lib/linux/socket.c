@@ -28,7 +28,7 @@ static int close_with(int fd, int error)
     return -error;
 }
 
-/* ---- Connections ---------------------------------------------------------------------------- */
+/* ---- Connections ---- */
 
 static int address(struct sockaddr_un *addr, const char *path)
 {
@@ -132,7 +132,7 @@ int anyhv_socket_accept(int listener)
     return fd < 0 ? -errno : fd;
 }
 
-/* ---- Receiving ------------------------------------------------------------------------------ */
+/* ---- Receiving ---- */
 
 static void close_fds(const int *fds, unsigned count)
 {
@@ -182,7 +182,7 @@ ssize_t anyhv_socket_recv(int fd, void *buf, size_t len, int *fds, unsigned *nfd
     return got > 0 ? -EMSGSIZE : 0;
 }
 
-/* ---- Sending -------------------------------------------------------------------------------- */
+/* ---- Sending ---- */
 
 static int64_t now_ms(void)
 {

@@ -48,8 +48,7 @@ enum reg {
 #define IRQ_USED   1u
 #define IRQ_CONFIG 2u
 
-/* ---- the port: what core tells the driver -------------------------------------------------------
- */
+/* ---- the port: what core tells the driver ---- */
 
 static void port_notify(struct anyhv_dev *dev, int queue)
 {
@@ -119,8 +118,7 @@ int anyhv_mmio_attach(struct anyhv_mmio *mmio, const struct anyhv_mmio_ops *ops,
     return anyhv_dev_attach(&mmio->dev, &with_port);
 }
 
-/* ---- small helpers ------------------------------------------------------------------------------
- */
+/* ---- small helpers ---- */
 
 static int violation(struct anyhv_mmio *mmio, enum anyhv_violation v, uint64_t a, uint64_t b)
 {
@@ -157,8 +155,7 @@ static const struct anyhv_shm *shm(const struct anyhv_mmio *mmio)
     return mmio->shm && id < mmio->shm_count ? &mmio->shm[id] : &none;
 }
 
-/* ---- reads --------------------------------------------------------------------------------------
- */
+/* ---- reads ---- */
 
 static int read_reg(struct anyhv_mmio *mmio, uint32_t off, uint32_t *value)
 {
@@ -232,8 +229,7 @@ static int read_reg(struct anyhv_mmio *mmio, uint32_t off, uint32_t *value)
     return ANYHV_OK;
 }
 
-/* ---- writes -------------------------------------------------------------------------------------
- */
+/* ---- writes ---- */
 
 static int write_driver_features(struct anyhv_mmio *mmio, uint32_t value)
 {
@@ -387,8 +383,7 @@ static int write_reg(struct anyhv_mmio *mmio, uint32_t off, uint32_t value)
     }
 }
 
-/* ---- the window ---------------------------------------------------------------------------------
- */
+/* ---- the window ---- */
 
 /* Configuration fields are little endian, whatever the width of the access. */
 static int access_config(struct anyhv_mmio *mmio, uint32_t off, unsigned size, bool write,
