@@ -165,7 +165,8 @@ struct anyhv_attach {
  * Makes *@dev, which the caller owns, a device. Fresh unless ->resume; then the block is checked
  * as hostile input and running queues are started again. ANYHV_E_INVAL: arguments;
  * ANYHV_E_NORES: storage too small; resume only: ANYHV_E_VERSION (magic, version, byte order or
- * shape is not ours), ANYHV_E_INVAL (contents), and the errors of anyhv_ctl_queue_start.
+ * shape is not ours), ANYHV_E_INVAL (contents), ANYHV_E_STATE (a queue had requests in work: which
+ * ones the block alone cannot tell), and the errors of anyhv_ctl_queue_start.
  */
 int anyhv_dev_attach(struct anyhv_dev *dev, const struct anyhv_attach *how);
 

@@ -75,6 +75,7 @@ struct anyhv_mem {
     const struct anyhv_region *last; /* the region that answered last; never NULL */
     uint32_t count, capacity;
     uint32_t generation;    /* bumped by every change of the table */
+    bool tracked;           /* ops->dirty wants to know of writes */
     uint32_t pins;          /* pieces held by requests right now */
     struct anyhv_dev *devs; /* the devices that use this memory */
 };

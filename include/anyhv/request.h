@@ -55,6 +55,7 @@ struct anyhv_queue;
 /* Core's, complete only so that the caller can own the storage. Use the calls below. */
 struct anyhv_req {
     struct anyhv_queue *queue;
+    struct anyhv_mem *mem;
     struct anyhv_cursor rd, wr, wr_start;
     uint32_t written;    /* high-water mark: bytes of the writable part that are defined */
     uint32_t writable;   /* bytes of the writable part */

@@ -15,9 +15,14 @@
 #define DESC_INDIRECT 4u
 #define DESC_SIZE     16u
 
+/*
+ * Where the walk stands. A local of the function that walks: nothing that is likely takes its
+ * address, so it lives in registers.
+ */
 struct chain {
     struct anyhv_queue *q;
     struct anyhv_req *req;
+    struct anyhv_mem *mem;
     struct anyhv_seg *seg, *end; /* the next free place, and the end of its block */
     uint16_t *next;              /* where the number of the block after goes */
     uint32_t readable, writable;
@@ -25,49 +30,24 @@ struct chain {
     bool writing;
 };
 
-static inline void chain_begin(struct chain *c, struct anyhv_queue *q, struct anyhv_req *req)
+#define CHAIN_INLINE static inline __attribute__((always_inline))
+
+CHAIN_INLINE struct chain chain_begin(struct anyhv_queue *q, struct anyhv_req *req)
 {
-    c->q = q;
-    c->req = req;
-    c->seg = req->segs;
-    c->end = req->segs + ANYHV_REQ_SEGS;
-    c->next = &req->chunks;
-    c->readable = c->writable = 0;
-    c->count = 0;
-    c->writing = false;
     req->chunks = 0;
-    req->rd.seg = c->seg;
-    req->rd.end = c->end;
-    req->rd.next = c->next;
+    req->rd.seg = req->segs;
+    req->rd.end = req->segs + ANYHV_REQ_SEGS;
+    req->rd.next = &req->chunks;
     req->rd.off = 0;
+    return (struct chain){.q = q,
+                          .req = req,
+                          .mem = req->mem,
+                          .seg = req->segs,
+                          .end = req->segs + ANYHV_REQ_SEGS,
+                          .next = &req->chunks};
 }
 
-static inline void chain_end(struct chain *c)
-{
-    struct anyhv_req *req = c->req;
-
-    req->rd.left = c->readable;
-    req->writable = c->writable;
-    req->wr_start.left = c->writable;
-    if (!c->writing) { /* a cursor that never moves still has to point somewhere */
-        req->wr_start.seg = c->seg;
-        req->wr_start.end = c->end;
-        req->wr_start.next = c->next;
-        req->wr_start.off = 0;
-    }
-    req->wr = req->wr_start;
-}
-
-/* Counts and reports; what a chain that cannot be served ends with. */
-enum take chain_reject(struct chain *c, enum anyhv_violation v, uint64_t a, uint64_t b);
-/* A further block of places for descriptors. */
-enum take chain_grow(struct chain *c);
-/* No region holds this buffer in one piece: is it wrong, or to be mapped later (TAKE_OK)? */
-enum take chain_check(struct chain *c, uint64_t addr, uint32_t len, unsigned perm);
-/* An empty buffer is legal and carries nothing. */
-enum take chain_empty(struct chain *c);
-
-static inline void chain_start_writing(struct chain *c)
+CHAIN_INLINE void chain_start_writing(struct chain *c)
 {
     struct anyhv_cursor *at = &c->req->wr_start;
 
@@ -78,35 +58,67 @@ static inline void chain_start_writing(struct chain *c)
     at->off = 0;
 }
 
+CHAIN_INLINE void chain_end(struct chain *c)
+{
+    struct anyhv_req *req = c->req;
+
+    if (!c->writing) /* a cursor that never moves still has to point somewhere */
+        chain_start_writing(c);
+    req->rd.left = c->readable;
+    req->writable = c->writable;
+    req->wr_start.left = c->writable;
+    req->wr = req->wr_start;
+}
+
+/* Counts and reports; what a chain that cannot be served ends with. */
+enum take chain_reject(struct anyhv_queue *q, enum anyhv_violation v, uint64_t a, uint64_t b);
+/*
+ * A further block of places after @count of them, its number to *@next; NULL: *@why is
+ * TAKE_STALLED or TAKE_REJECTED.
+ */
+struct anyhv_chunk *chain_grow(struct anyhv_req *req, uint16_t *next, uint16_t count,
+                               enum take *why);
+/* No region holds this buffer in one piece: is it wrong, or to be mapped later (TAKE_OK)? */
+enum take chain_check(struct anyhv_queue *q, uint64_t addr, uint32_t len, unsigned perm);
+/* An empty buffer is legal and carries nothing. */
+enum take chain_empty(struct anyhv_queue *q, uint16_t head);
+
 /* Adds one buffer. The order is checked before the length: an empty buffer has a direction too. */
-static inline enum take chain_add(struct chain *c, uint64_t addr, uint32_t len, bool write)
+CHAIN_INLINE enum take chain_add(struct chain *c, uint64_t addr, uint32_t len, bool write)
 {
     unsigned perm = write ? ANYHV_W : ANYHV_R;
-    uint32_t *total = write ? &c->writable : &c->readable;
+    uint32_t total = write ? c->writable : c->readable;
     enum take rc;
 
     if (UNLIKELY(c->writing && !write))
-        return chain_reject(c, ANYHV_V_ORDER, c->req->head, c->count);
+        return chain_reject(c->q, ANYHV_V_ORDER, c->req->head, c->count);
     if (UNLIKELY(len == 0))
-        return chain_empty(c);
-    if (UNLIKELY(len > UINT32_MAX - *total))
-        return chain_reject(c, ANYHV_V_TOO_BIG, c->req->head, 0);
+        return chain_empty(c->q, c->req->head);
+    if (UNLIKELY(len > UINT32_MAX - total))
+        return chain_reject(c->q, ANYHV_V_TOO_BIG, c->req->head, 0);
     if (UNLIKELY(c->seg == c->end)) {
-        rc = chain_grow(c);
-        if (rc != TAKE_OK)
+        struct anyhv_chunk *chunk = chain_grow(c->req, c->next, c->count, &rc);
+
+        if (!chunk)
             return rc;
+        c->seg = chunk->seg;
+        c->end = chunk->seg + ANYHV_CHUNK_SEGS;
+        c->next = &chunk->next;
     }
     if (write && !c->writing)
         chain_start_writing(c);
     c->seg->addr = addr;
     c->seg->len = len;
-    c->seg->host = core_host(c->q->dev->mem, addr, len, perm);
+    c->seg->host = core_host(c->mem, addr, len, perm);
     if (UNLIKELY(!c->seg->host)) {
-        rc = chain_check(c, addr, len, perm);
+        rc = chain_check(c->q, addr, len, perm);
         if (rc != TAKE_OK)
             return rc;
     }
-    *total += len;
+    if (write)
+        c->writable = total + len;
+    else
+        c->readable = total + len;
     c->seg++;
     c->count++;
     return TAKE_OK;
@@ -127,8 +139,9 @@ struct table {
 };
 
 /* Checks where and how long the table is; @len in bytes. */
-enum take chain_table(struct chain *c, struct table *t, uint64_t addr, uint32_t len);
+enum take chain_table(const struct chain *c, struct table *t, uint64_t addr, uint32_t len);
 /* Entry @i (below t->entries) to *@out. */
-enum take chain_table_entry(struct chain *c, struct table *t, uint32_t i, struct shm_desc *out);
+enum take chain_table_entry(const struct chain *c, struct table *t, uint32_t i,
+                            struct shm_desc *out);
 
 #endif

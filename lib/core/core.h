@@ -79,7 +79,7 @@ static inline struct anyhv_req *core_slot_take(struct anyhv_queue *q)
     q->free.head = req->next; /* last freed, first used: it is still in the cache */
     req->written = 0;
     req->asked = false;
-    req->mem_gen = q->dev->mem->generation;
+    req->mem_gen = req->mem->generation;
     return req;
 }
 
@@ -137,7 +137,7 @@ void packed_untake(struct anyhv_queue *q, const struct anyhv_req *req);
 /* ---- mem.c ---- */
 static inline void core_dirty(struct anyhv_mem *mem, uint64_t addr, uint64_t len)
 {
-    if (mem->ops && mem->ops->dirty)
+    if (UNLIKELY(mem->tracked))
         mem->ops->dirty(mem, addr, len);
 }
 

@@ -20,6 +20,7 @@ void anyhv_mem_init(struct anyhv_mem *mem, struct anyhv_region *regions, uint32_
     mem->last = &nowhere;
     mem->ops = ops;
     mem->priv = priv;
+    mem->tracked = ops && ops->dirty;
 }
 
 static bool wraps(uint64_t addr, uint64_t len)

@@ -43,15 +43,15 @@ static void forward(const struct anyhv_queue *q, uint16_t *at, bool *wrap, uint3
 /* ---- taking a chain ---- */
 
 /* Section 2.8.8: in a packed table only the WRITE flag means anything, and order is table order. */
-static enum take walk_indirect(struct chain *c, const struct shm_desc *desc)
+static enum take walk_table(struct chain *c, const struct shm_desc *desc)
 {
     struct table table;
     enum take rc;
 
     if (!c->q->indirect)
-        return chain_reject(c, ANYHV_V_INDIRECT_OFF, c->req->head, desc->hi);
+        return chain_reject(c->q, ANYHV_V_INDIRECT_OFF, c->req->head, desc->hi);
     if (c->count)
-        return chain_reject(c, ANYHV_V_INDIRECT_MIXED, c->req->head, c->count);
+        return chain_reject(c->q, ANYHV_V_INDIRECT_MIXED, c->req->head, c->count);
     rc = chain_table(c, &table, desc->addr, desc->len);
     for (uint32_t i = 0; rc == TAKE_OK && i < table.entries; i++) {
         struct shm_desc entry;
@@ -60,6 +60,16 @@ static enum take walk_indirect(struct chain *c, const struct shm_desc *desc)
         if (rc == TAKE_OK)
             rc = chain_add(c, entry.addr, entry.len, entry.hi & DESC_WRITE);
     }
+    return rc;
+}
+
+/* On copies, so that position and descriptor may stay in registers everywhere else. */
+static inline enum take walk_indirect(struct chain *c, struct shm_desc desc)
+{
+    struct chain at = *c;
+    enum take rc = walk_table(&at, &desc);
+
+    *c = at;
     return rc;
 }
 
@@ -73,7 +83,7 @@ static enum take broken(struct anyhv_queue *q, enum anyhv_violation v, uint64_t 
  * Walks to the end of the chain even if a descriptor on the way is refused: the number of slots
  * must be known to give the chain back. The buffer id stands in the last one.
  */
-static enum take walk(struct chain *c, struct shm_desc desc)
+CHAIN_INLINE enum take walk(struct chain *c, struct shm_desc desc)
 {
     struct anyhv_queue *q = c->q;
     uint16_t at = q->next_avail;
@@ -86,7 +96,7 @@ static enum take walk(struct chain *c, struct shm_desc desc)
             if (desc.hi & DESC_NEXT)
                 return broken(q, ANYHV_V_INDIRECT_NEXT, at, desc.hi);
             if (rc == TAKE_OK)
-                rc = walk_indirect(c, &desc);
+                rc = walk_indirect(c, desc);
         } else if (rc == TAKE_OK) {
             rc = chain_add(c, desc.addr, desc.len, desc.hi & DESC_WRITE);
         }
@@ -121,7 +131,7 @@ enum take packed_take(struct anyhv_queue *q, struct anyhv_req **out)
     if (!req)
         return TAKE_STALLED;
     req->head = q->next_avail; /* for reports, until the buffer id is known */
-    chain_begin(&chain, q, req);
+    chain = chain_begin(q, req);
     rc = walk(&chain, first);
     if (rc > TAKE_REJECTED) {
         core_slot_free(q, req);

@@ -11,6 +11,7 @@ void core_queue_storage(struct anyhv_queue *q)
 
         memset(req, 0, sizeof(*req));
         req->queue = q;
+        req->mem = q->dev->mem;
         req->slot = i;
         req->generation = 1;
         req->next = i + 1 < q->nreqs ? (uint16_t)(i + 2) : 0;

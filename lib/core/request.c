@@ -33,7 +33,7 @@ static void advance(const struct anyhv_queue *q, struct anyhv_cursor *at, uint32
 /* The region table changed since the chain was taken: find every piece again by its address. */
 static void resolve(struct anyhv_req *req, struct anyhv_cursor at, unsigned perm)
 {
-    struct anyhv_mem *mem = req->queue->dev->mem;
+    struct anyhv_mem *mem = req->mem;
 
     while (at.left) {
         at.seg->host = core_host(mem, at.seg->addr, at.seg->len, perm);
@@ -45,14 +45,14 @@ static void refresh(struct anyhv_req *req)
 {
     resolve(req, req->rd, ANYHV_R);
     resolve(req, req->wr_start, ANYHV_W);
-    req->mem_gen = req->queue->dev->mem->generation;
+    req->mem_gen = req->mem->generation;
 }
 
 static inline bool gone(struct anyhv_req *req)
 {
     if (req->state != REQ_ACTIVE && req->state != REQ_HELD)
         return true;
-    if (req->mem_gen != req->queue->dev->mem->generation)
+    if (req->mem_gen != req->mem->generation)
         refresh(req);
     return false;
 }
@@ -86,7 +86,7 @@ static int copy(struct anyhv_req *req, struct anyhv_cursor *cursor, void *buf, u
         return ANYHV_E_SHORT;
     while (len) {
         uint32_t rest = at.seg->len - at.off, n = len < rest ? len : rest;
-        int rc = copy_piece(q->dev->mem, at.seg, at.off, byte, n, perm);
+        int rc = copy_piece(req->mem, at.seg, at.off, byte, n, perm);
 
         if (rc)
             return rc;
@@ -144,9 +144,7 @@ static void note_written(struct anyhv_req *req, uint32_t end)
 
 int anyhv_req_write(struct anyhv_req *req, const void *buf, uint32_t len)
 {
-    const struct anyhv_mem *mem = req->queue->dev->mem;
-    bool tracked = mem->ops && mem->ops->dirty;
-    uint8_t *host = len && !tracked ? one_piece(req, &req->wr, len) : NULL;
+    uint8_t *host = len && !req->mem->tracked ? one_piece(req, &req->wr, len) : NULL;
     int rc = ANYHV_OK;
 
     if (LIKELY(host))
@@ -228,7 +226,7 @@ static int map_piece(struct anyhv_req *req, const struct anyhv_cursor *at, unsig
     uint64_t addr = at->seg->addr + at->off;
 
     if (!at->seg->host)
-        return anyhv_mem_map(req->queue->dev->mem, addr, len, perm, out);
+        return anyhv_mem_map(req->mem, addr, len, perm, out);
     *out =
         (struct anyhv_map){.ptr = at->seg->host + at->off, .len = len, .perm = perm, .addr = addr};
     return ANYHV_OK;
@@ -251,7 +249,7 @@ int anyhv_req_pin(struct anyhv_req *req, unsigned perm, uint32_t max, struct any
     if (rc)
         return rc;
     req->pins[req->npins++] = *out;
-    req->queue->dev->mem->pins++;
+    req->mem->pins++;
     advance(req->queue, at, out->len);
     if (perm == ANYHV_W)
         note_written(req, req->writable - req->wr.left);
@@ -262,7 +260,7 @@ int anyhv_req_pin(struct anyhv_req *req, unsigned perm, uint32_t max, struct any
 
 void core_req_unpin(struct anyhv_req *req)
 {
-    struct anyhv_mem *mem = req->queue->dev->mem;
+    struct anyhv_mem *mem = req->mem;
 
     for (; req->npins; req->npins--) {
         struct anyhv_map *map = &req->pins[req->npins - 1];

@@ -59,7 +59,7 @@ static void dirty_used(struct anyhv_queue *q, size_t off, size_t len)
 
 /* ---- taking a chain ---- */
 
-static enum take walk_indirect(struct chain *c, uint64_t addr, uint32_t len)
+static enum take walk_table(struct chain *c, uint64_t addr, uint32_t len)
 {
     struct table table;
     enum take rc = chain_table(c, &table, addr, len);
@@ -69,19 +69,29 @@ static enum take walk_indirect(struct chain *c, uint64_t addr, uint32_t len)
         struct shm_desc desc;
 
         if (seen++ == table.entries)
-            return chain_reject(c, ANYHV_V_INDIRECT_LOOP, c->req->head, table.entries);
+            return chain_reject(c->q, ANYHV_V_INDIRECT_LOOP, c->req->head, table.entries);
         rc = chain_table_entry(c, &table, i, &desc);
         if (rc != TAKE_OK)
             break;
         if (desc.lo & DESC_INDIRECT)
-            return chain_reject(c, ANYHV_V_INDIRECT_NESTED, c->req->head, i);
+            return chain_reject(c->q, ANYHV_V_INDIRECT_NESTED, c->req->head, i);
         rc = chain_add(c, desc.addr, desc.len, desc.lo & DESC_WRITE);
         if (rc != TAKE_OK || !(desc.lo & DESC_NEXT))
             break;
         i = desc.hi;
         if (i >= table.entries)
-            return chain_reject(c, ANYHV_V_INDIRECT_RANGE, c->req->head, i);
+            return chain_reject(c->q, ANYHV_V_INDIRECT_RANGE, c->req->head, i);
     }
+    return rc;
+}
+
+/* On a copy of the walk's position, which may then stay in registers everywhere else. */
+static inline enum take walk_indirect(struct chain *c, uint64_t addr, uint32_t len)
+{
+    struct chain at = *c;
+    enum take rc = walk_table(&at, addr, len);
+
+    *c = at;
     return rc;
 }
 
@@ -91,7 +101,7 @@ static enum take broken(struct anyhv_queue *q, enum anyhv_violation v, uint64_t 
     return TAKE_BROKEN;
 }
 
-static enum take walk(struct chain *c, uint16_t head)
+CHAIN_INLINE enum take walk(struct chain *c, uint16_t head)
 {
     struct anyhv_queue *q = c->q;
     uint16_t i = head;
@@ -105,7 +115,7 @@ static enum take walk(struct chain *c, uint16_t head)
             if (desc.lo & DESC_NEXT)
                 return broken(q, ANYHV_V_INDIRECT_NEXT, head, desc.lo);
             if (!q->indirect)
-                return chain_reject(c, ANYHV_V_INDIRECT_OFF, head, desc.lo);
+                return chain_reject(c->q, ANYHV_V_INDIRECT_OFF, head, desc.lo);
             return walk_indirect(c, desc.addr, desc.len);
         }
         rc = chain_add(c, desc.addr, desc.len, desc.lo & DESC_WRITE);
@@ -154,7 +164,7 @@ enum take split_take(struct anyhv_queue *q, struct anyhv_req **out)
         return TAKE_STALLED;
     req->head = head;
     req->ndesc = 1;
-    chain_begin(&chain, q, req);
+    chain = chain_begin(q, req);
     rc = walk(&chain, head);
     if (rc > TAKE_REJECTED) {
         core_slot_free(q, req);
