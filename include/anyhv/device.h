@@ -20,7 +20,7 @@ struct anyhv_device_ops {
     const char *name;  /* "rng": for logs and programs */
     uint16_t id;       /* device id, section 5; not 0 */
     uint16_t queues;   /* number of queues, at least 1 */
-    uint16_t max_size; /* entries per queue that are offered; a power of two; 0 = 256 */
+    uint16_t max_size; /* entries per queue that are offered; a power of two; 0 = 1024 */
     uint64_t features; /* device-type feature bits that are offered */
     /*
      * Every queue completes its requests in the order they came: VIRTIO_F_IN_ORDER may be

@@ -3,7 +3,7 @@
 #include "core.h"
 
 #define DEFAULT_REQUESTS 32u
-#define DEFAULT_MAX_SIZE 256u
+#define DEFAULT_MAX_SIZE 1024u /* what QEMU gives a virtio-mmio queue, without asking us */
 
 void core_violation(struct anyhv_dev *dev, int queue, enum anyhv_violation v, uint64_t a,
                     uint64_t b)

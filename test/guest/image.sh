@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What a guest is made of: QEMU, a stock Debian kernel, and an initramfs with our /init and checker.
+# Source it after common.sh and apt.sh. Everything fetched lands in the cache, once; delete the
+# folder there to fetch anew.
+
+# QEMU 7.2, the one in bookworm itself, loses kicks in its vhost-user-rng front end.
+QEMU_SUITE=bookworm-backports
+KERNEL_SUITE=bookworm
+
+# In the order in which they need each other; which of them are built in differs between kernels.
+GUEST_MODULES=(virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
+    virtio_mmio virtio-rng)
+
+debian_arch() {
+    case $1 in
+    x86_64) echo amd64 ;;
+    aarch64) echo arm64 ;;
+    *) die "unknown guest architecture '$1' (known: x86_64, aarch64)" ;;
+    esac
+}
+
+qemu_folder() { printf '%s/qemu\n' "$(anyhv_cache)"; }
+kernel_folder() { printf '%s/guest-%s\n' "$(anyhv_cache)" "$1"; }
+kernel_image() { echo "$(kernel_folder "$1")"/boot/vmlinuz-*; }
+
+# Programs for a guest are compiled here; for another architecture with Debian's cross compiler.
+guest_compiler() {
+    if [[ $1 == "$(uname -m)" ]]; then
+        echo cc
+    else
+        echo "$1-linux-gnu-gcc"
+    fi
+}
+
+guest_compiler_packages() {
+    if [[ $1 == "$(uname -m)" ]]; then
+        echo gcc
+    else
+        echo "gcc-${1//_/-}-linux-gnu" "libc6-dev-$(debian_arch "$1")-cross"
+    fi
+}
+
+# fetch_guest ARCH: all that a boot needs and a clean machine does not have.
+fetch_guest() {
+    local arch=$1 debian compiler libraries
+    debian=$(debian_arch "$arch")
+    unpack_packages "$(qemu_folder)" "$QEMU_SUITE" "$(dpkg --print-architecture)" \
+        qemu-system-x86 qemu-system-arm qemu-system-common qemu-system-data seabios
+    unpack_packages "$(kernel_folder "$arch")" "$KERNEL_SUITE" "$debian" \
+        "meta:linux-image-cloud-$debian" busybox-static
+    read -ra compiler <<<"$(guest_compiler_packages "$arch")"
+    mapfile -t libraries <"$(qemu_folder)/.libraries"
+    need_packages cpio gcc libc6-dev "${compiler[@]}" "${libraries[@]}"
+}
+
+# compile COMPILER SOURCE PROGRAM
+compile() {
+    "$1" -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -Wall -Wextra -Werror -static \
+        -I "$(anyhv_root)" "$2" -o "$3"
+}
+
+# copy_modules KERNEL_FOLDER DEST: copies the modules this kernel does not have built in.
+copy_modules() {
+    local kernel=$1 dest=$2 name file
+    for name in "${GUEST_MODULES[@]}"; do
+        file=$(find "$kernel/lib/modules" -name "$name.ko")
+        if [[ $file ]]; then
+            cp "$file" "$dest/"
+            echo "$name.ko" >>"$dest/order"
+        else
+            grep -q "/$name.ko$" "$kernel"/lib/modules/*/modules.builtin ||
+                die "$kernel has no module $name"
+        fi
+    done
+}
+
+# build_initramfs ARCH OUT. Uncompressed: unpacking costs the emulated processor more than loading.
+build_initramfs() {
+    local arch=$1 out=$2 here kernel root
+    here=$(anyhv_root)/test/guest
+    kernel=$(kernel_folder "$arch")
+    root=$(mktemp -d "$out.XXXXXX")
+    mkdir "$root"/{bin,dev,proc,sys,tmp,modules}
+    cp "$kernel/bin/busybox" "$root/bin/"
+    ln -s busybox "$root/bin/sh"
+    install -m 755 "$here/init" "$root/init"
+    compile "$(guest_compiler "$arch")" "$here/rng_check.c" "$root/bin/rng_check"
+    copy_modules "$kernel" "$root/modules"
+    (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >"$root.cpio"
+    mv "$root.cpio" "$out"
+    rm -rf "$root"
+}
