@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # lib/linux
 
-anyhv_add_test(test_loop SOURCES test_loop.c)
-anyhv_add_test(test_worker SOURCES test_worker.c)
-anyhv_add_test(test_log SOURCES test_log.c)
-target_link_options(test_log PRIVATE -Wl,--wrap=clock_gettime) # the test's own clock
-anyhv_add_test(test_fdmem SOURCES test_fdmem.c)
-anyhv_add_test(test_socket SOURCES test_socket.c)
-anyhv_add_test(test_main SOURCES test_main.c)
+foreach(name loop timer task worker log fdmem socket socket_fds instance main)
+    anyhv_add_test(test_${name} SOURCES test_${name}.c)
+endforeach()
+# These two stop or turn the clock.
+target_link_options(test_log PRIVATE -Wl,--wrap=clock_gettime)
+target_link_options(test_timer PRIVATE -Wl,--wrap=clock_gettime)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -264,12 +265,29 @@ static void foreign_fault_handled_fully(void)
     touch(expected_address);
 }
 
+/* As the kernel tells of memory that broke: nothing that zero pages would mend. */
+static void broken_memory(void)
+{
+    struct anyhv_fdmem mem;
+    siginfo_t info;
+
+    REQUIRE(anyhv_fdmem_map(&mem, make_file(page), 0, page, false) == ANYHV_OK);
+    REQUIRE(anyhv_fdmem_guard() == 0);
+    memset(&info, 0, sizeof(info));
+    info.si_signo = SIGBUS;
+    info.si_code = BUS_MCEERR_AR;
+    info.si_addr = mem.host;
+    syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &info);
+}
+
 static void test_other_sigbus_keep_their_meaning(void **state)
 {
     (void)state;
     int status = in_child(foreign_fault);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
     status = in_child(foreign_fault_ignored);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+    status = in_child(broken_memory);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
     status = in_child(sent_signal);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);

@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Log lines, their rate limit (on a clock of our own) and the reports of violations. */
-#include "testing.h"
+#include "child.h"
 
 #include <anyhv/control.h>
 #include <anyhv/linux/log.h>
 #include <anyhv/port.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 static time_t now_s = 1000;
 
@@ -130,33 +124,11 @@ static void test_text_cannot_forge_lines(void **state)
     assert_in_range(strlen(got.line), 1000, 1023);
 }
 
-/* Runs @what with standard error in a pipe; the bytes that came are in got.line. */
-static int capture(void (*what)(void))
-{
-    int pipe_fds[2], status;
-    size_t len = 0;
-    ssize_t n;
+static struct child child;
 
-    assert_int_equal(pipe(pipe_fds), 0);
-    pid_t child = fork();
-    if (child == 0) {
-        dup2(pipe_fds[1], STDERR_FILENO);
-        close(pipe_fds[0]);
-        signal(SIGABRT, SIG_DFL);
-        what();
-        _exit(0);
-    }
-    close(pipe_fds[1]);
-    while ((n = read(pipe_fds[0], got.line + len, sizeof(got.line) - 1 - len)) > 0)
-        len += (size_t)n;
-    got.line[len] = '\0';
-    close(pipe_fds[0]);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return status;
-}
-
-static void log_one(void)
+static void log_one(void *arg)
 {
+    (void)arg;
     anyhv_log_sink(NULL, NULL);
     errno = ENOENT;
     anyhv_log(ANYHV_LOG_INFO, "test.stderr", "hello");
@@ -167,12 +139,14 @@ static void log_one(void)
 static void test_standard_error(void **state)
 {
     (void)state;
-    assert_int_equal(capture(log_one), 0);
-    assert_string_equal(got.line, "prog: info: test.stderr: hello\n");
+    child_start(&child, log_one, NULL);
+    assert_int_equal(child_end(&child), 0);
+    assert_string_equal(child.text, "prog: info: test.stderr: hello\n");
 }
 
-static void panic(void)
+static void panic(void *arg)
 {
+    (void)arg;
     anyhv_log_sink(NULL, NULL);
     anyhv_log_level(ANYHV_LOG_ERROR);
     anyhv_port_panic("queue.c", 12, "index < size");
@@ -181,9 +155,9 @@ static void panic(void)
 static void test_panic_tells_and_aborts(void **state)
 {
     (void)state;
-    int status = capture(panic);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-    assert_non_null(strstr(got.line, "prog: error: anyhv.bug: queue.c:12: index < size\n"));
+    child_start(&child, panic, NULL);
+    assert_int_equal(child_end(&child), -SIGABRT);
+    assert_non_null(strstr(child.text, "prog: error: anyhv.bug: queue.c:12: index < size\n"));
 }
 
 /* ---- Violations ---- */

@@ -1,40 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * anyhv_main and the instances, with a class and a module of our own. Each program runs in a child
- * process and says on standard error what happens to it; the parent reads that.
+ * anyhv_main, with a class and a module of our own. Each program runs in a child process and says
+ * on standard error what happens to it; the parent reads that.
  */
-#include "testing.h"
+#include "child.h"
+#include "linux_test.h"
+#include "toy.h"
 
-#include <anyhv/hv.h>
 #include <anyhv/linux/log.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-/* ---- The device ---- */
-
-static void request(struct anyhv_dev *dev, unsigned queue, struct anyhv_req *req)
-{
-    (void)dev;
-    (void)queue;
-    anyhv_req_done(req);
-}
-
-static const struct anyhv_device_ops device = {
-    .name = "toy", .id = 4, .queues = 2, .config_len = 8, .ordered = true, .request = request};
+/* ---- The class ---- */
 
 struct toy_options {
     int rate;
     bool refuse_open;
 };
-
-static int create_result;
-static int creations;
 
 static error_t parse_toy(int key, char *arg, struct argp_state *state)
 {
@@ -53,10 +34,7 @@ static error_t parse_toy(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option toy_option_list[] = {
-    {"rate", 'r', "N", 0, "Bytes per second", 0},
-    {"refuse-open", 'x', NULL, 0, "Fail", 0},
-    {0},
-};
+    {"rate", 'r', "N", 0, "Bytes per second", 0}, {"refuse-open", 'x', NULL, 0, "Fail", 0}, {0}};
 static const struct argp toy_args = {.options = toy_option_list, .parser = parse_toy};
 
 static int toy_open(struct anyhv_loop *loop, const void *opts, void **host)
@@ -76,72 +54,15 @@ static void toy_close(void *host)
     fprintf(stderr, "close\n");
 }
 
-static int toy_create(void *host, struct anyhv_dev *dev, void *instance)
-{
-    (void)host;
-    *(struct anyhv_dev **)instance = dev;
-    creations += create_result == 0;
-    return create_result;
-}
-
-static void toy_destroy(void *host, void *instance)
-{
-    (void)host;
-    assert_non_null(*(struct anyhv_dev **)instance);
-    creations--;
-}
-
 static const struct anyhv_class toy = {
-    .ops = &device,
-    .limits = {.requests = 4, .segs = 16},
+    .ops = &toy_ops,
     .args = &toy_args,
     .options_size = sizeof(struct toy_options),
     .open = toy_open,
     .close = toy_close,
-    .instance_size = sizeof(struct anyhv_dev *),
-    .create = toy_create,
-    .destroy = toy_destroy,
 };
 
-/* ---- The module: a guest that does not exist ---- */
-
-struct guest {
-    struct anyhv_instance instance;
-    struct anyhv_dev dev;
-    struct anyhv_mem mem;
-};
-
-static void notify(struct anyhv_dev *dev, int queue)
-{
-    (void)dev;
-    (void)queue;
-}
-
-static void work(struct anyhv_dev *dev)
-{
-    (void)dev;
-}
-
-static const struct anyhv_port_ops port = {
-    .notify = notify, .work = work, .features = ANYHV_F_RING_BITS};
-
-static int guest_arrives(struct guest *guest, struct anyhv_server *server)
-{
-    struct anyhv_attach how = {.mem = &guest->mem, .port = &port};
-
-    memset(guest, 0, sizeof(*guest));
-    anyhv_mem_init(&guest->mem, NULL, 0, NULL, NULL);
-    int result = anyhv_instance_create(&guest->instance, server, &guest->dev, &how);
-    if (result < 0)
-        return result;
-    return anyhv_dev_attach(&guest->dev, &how);
-}
-
-static void guest_goes(struct guest *guest)
-{
-    anyhv_dev_detach(&guest->dev);
-    anyhv_instance_destroy(&guest->instance);
-}
+/* ---- The module ---- */
 
 struct fake_options {
     const char *act;
@@ -162,10 +83,8 @@ static error_t parse_fake(int key, char *arg, struct argp_state *state)
     return ARGP_ERR_UNKNOWN;
 }
 
-static const struct argp_option fake_option_list[] = {
-    {"act", 'a', "WHAT", 0, "What to do", 0},
-    {0},
-};
+static const struct argp_option fake_option_list[] = {{"act", 'a', "WHAT", 0, "What to do", 0},
+                                                      {0}};
 static const struct argp fake_args = {.options = fake_option_list, .parser = parse_fake};
 
 static struct guest guest;
@@ -212,7 +131,7 @@ static const struct anyhv_hv fake = {.name = "fake",
                                      .stop = fake_stop};
 
 /* No arguments, and nothing optional. */
-static const struct anyhv_class bare_toy = {.ops = &device};
+static const struct anyhv_class bare_toy = {.ops = &toy_ops};
 
 static int bare_start(struct anyhv_server *server)
 {
@@ -222,38 +141,31 @@ static int bare_start(struct anyhv_server *server)
 
 static const struct anyhv_hv bare = {.name = "bare", .start = bare_start, .stop = fake_stop};
 
-/* ---- Programs in children ---- */
+/* ---- Programs ---- */
+
+static struct child child;
 
 static struct {
-    pid_t pid;
-    bool without_input; /* start it with descriptor 0 closed */
-    int out;            /* its standard output and error */
-    char text[16384];
-    size_t len;
-} child;
+    char **argv;
+    const struct anyhv_class *cls;
+    const struct anyhv_hv *hv;
+    bool without_input; /* started with descriptor 0 closed */
+} program;
 
-static int open_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int count = 0;
-
-    while (dir && readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
-}
-
-/* In the child: exit() and not _exit(), so that a leak checker has its say. */
-static void run(char **argv, const struct anyhv_class *cls, const struct anyhv_hv *hv)
+/* In the child. */
+static void run(void *arg)
 {
     int argc = 0;
     sigset_t before, after;
 
-    while (argv[argc])
+    (void)arg;
+    while (program.argv[argc])
         argc++;
-    int fds = open_fds();
+    if (program.without_input)
+        close(STDIN_FILENO);
+    int fds = open_fds() + program.without_input; /* which is open afterwards */
     sigprocmask(SIG_BLOCK, NULL, &before);
-    int code = anyhv_main(argc, argv, cls, hv);
+    int code = anyhv_main(argc, program.argv, program.cls, program.hv);
     sigprocmask(SIG_BLOCK, NULL, &after);
     if (open_fds() != fds)
         fprintf(stderr, "LEAK of descriptors\n");
@@ -266,50 +178,18 @@ static void run(char **argv, const struct anyhv_class *cls, const struct anyhv_h
 
 static void launch(const struct anyhv_class *cls, const struct anyhv_hv *hv, char **argv)
 {
-    int pipe_fds[2];
-
-    assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
-    fflush(NULL);
-    child.len = 0;
-    child.text[0] = '\0';
-    child.pid = fork();
-    assert_true(child.pid >= 0);
-    if (child.pid == 0) {
-        dup2(pipe_fds[1], STDOUT_FILENO);
-        dup2(pipe_fds[1], STDERR_FILENO);
-        close(pipe_fds[0]);
-        close(pipe_fds[1]);
-        if (child.without_input)
-            close(STDIN_FILENO);
-        alarm(60);
-        run(argv, cls, hv);
-    }
-    close(pipe_fds[1]);
-    child.out = pipe_fds[0];
-}
-
-/* Reads until @what was said; false: it never is. */
-static bool wait_for(const char *what)
-{
-    while (!strstr(child.text, what)) {
-        ssize_t n = read(child.out, child.text + child.len, sizeof(child.text) - 1 - child.len);
-        if (n <= 0)
-            return false;
-        child.len += (size_t)n;
-        child.text[child.len] = '\0';
-    }
-    return true;
+    program.cls = cls;
+    program.hv = hv;
+    program.argv = argv;
+    child_start(&child, run, NULL);
 }
 
 static int exit_code(void)
 {
-    int status;
+    int code = child_end(&child);
 
-    wait_for("\x01"); /* to the end */
-    close(child.out);
-    assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
     assert_null(strstr(child.text, "LEAK"));
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    return code;
 }
 
 #define ARGS(...) ((char *[]){(char[]){"toy-fake"}, __VA_ARGS__, NULL})
@@ -365,7 +245,7 @@ static void test_signals_end_it(void **state)
 
     for (int i = 0; i < 2; i++) {
         launch(&toy, &fake, ARGS(ARG("--act=wait")));
-        assert_true(wait_for("ready\n"));
+        assert_true(child_says(&child, "ready\n"));
         assert_int_equal(kill(child.pid, signals[i]), 0);
         assert_int_equal(exit_code(), 0);
         assert_true(said_in_order("stop", "close"));
@@ -376,13 +256,13 @@ static void test_sigusr1_reports(void **state)
 {
     (void)state;
     launch(&toy, &fake, ARGS(ARG("--act=wait")));
-    assert_true(wait_for("ready\n"));
+    assert_true(child_says(&child, "ready\n"));
     for (int i = 0; i < 2; i++) {
         child.len = 0;
         child.text[0] = '\0';
         assert_int_equal(kill(child.pid, SIGUSR1), 0);
-        assert_true(wait_for("toy 0 queue 1: stopped kicks=0 requests=0"));
-        assert_true(wait_for("stalls=0\n"));
+        assert_true(child_says(&child, "toy 0 queue 1: stopped kicks=0 requests=0"));
+        assert_true(child_says(&child, "stalls=0\n"));
         assert_true(said("toy 0 queue 0: "));
     }
     kill(child.pid, SIGTERM);
@@ -490,107 +370,13 @@ static void test_bare_class_and_module(void **state)
 static void test_closed_standard_input(void **state)
 {
     (void)state;
-    child.without_input = true;
+    program.without_input = true;
     launch(&toy, &fake, ARGS(ARG("--act=wait")));
-    child.without_input = false;
-    assert_true(wait_for("ready\n"));
+    program.without_input = false;
+    assert_true(child_says(&child, "ready\n"));
     assert_false(said("loopfd=0"));
     kill(child.pid, SIGTERM);
-    wait_for("\x01");
-    close(child.out);
-    waitpid(child.pid, NULL, 0);
-}
-
-/* ---- Instances ---- */
-
-static char *report(const struct anyhv_server *server)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-
-    assert_non_null(out);
-    anyhv_server_report(server, out);
-    fclose(out);
-    return text;
-}
-
-static void quiet(void *priv, enum anyhv_log_level level, const char *event, const char *line)
-{
-    (void)priv;
-    (void)level;
-    (void)event;
-    (void)line;
-}
-
-static void test_instances(void **state)
-{
-    struct anyhv_server server = {.cls = &toy, .withhold = ANYHV_F_EVENT_IDX};
-    struct guest a, b, c;
-    (void)state;
-
-    create_result = creations = 0;
-    assert_int_equal(guest_arrives(&a, &server), ANYHV_OK);
-    assert_int_equal(guest_arrives(&b, &server), ANYHV_OK);
-    assert_int_equal(guest_arrives(&c, &server), ANYHV_OK);
-    assert_int_equal(creations, 3);
-    assert_ptr_equal(*(struct anyhv_dev **)anyhv_dev_priv(&b.dev), &b.dev);
-    assert_false(anyhv_ctl_features(&b.dev) & ANYHV_F_EVENT_IDX);
-    assert_true(anyhv_ctl_features(&b.dev) & ANYHV_F_INDIRECT_DESC);
-
-    guest_goes(&b);
-    anyhv_instance_destroy(&b.instance); /* nothing */
-    assert_int_equal(creations, 2);
-    guest_goes(&a);
-    guest_goes(&c);
-    assert_int_equal(creations, 0);
-    assert_null(server.instances);
-}
-
-static void test_create_fails(void **state)
-{
-    struct anyhv_server server = {.cls = &toy};
-    struct guest g;
-    (void)state;
-
-    create_result = ANYHV_E_IO;
-    assert_int_equal(guest_arrives(&g, &server), ANYHV_E_IO);
-    assert_null(server.instances);
-    anyhv_instance_destroy(&g.instance);
-    create_result = 0;
-}
-
-static void test_report(void **state)
-{
-    struct anyhv_server server = {.cls = &toy};
-    struct anyhv_attach how = {0};
-    struct anyhv_instance early = {0};
-    struct anyhv_dev not_yet = {0};
-    struct guest g;
-    (void)state;
-
-    anyhv_log_sink(quiet, NULL);
-    char *text = report(&server);
-    assert_string_equal(text, "toy: no device in use\n");
-    free(text);
-
-    assert_int_equal(guest_arrives(&g, &server), ANYHV_OK);
-    assert_int_equal(anyhv_instance_create(&early, &server, &not_yet, &how), ANYHV_OK);
-    anyhv_ctl_kick(&g.dev, 0);
-    anyhv_ctl_kick(&g.dev, 77);
-    anyhv_ctl_kick(&g.dev, 77);
-    text = report(&server);
-    assert_non_null(strstr(text, "toy 0 queue 0: stopped kicks="));
-    assert_non_null(strstr(text, "toy 0 queue 1: stopped kicks=0 requests=0 held=0 done=0 "
-                                 "rejected=0 returned=0 dropped=0 bytes_in=0 bytes_out=0 "
-                                 "publishes=0 notifies=0 suppressed=0 stalls=0\n"));
-    assert_non_null(strstr(text, "toy 0 violation KICK_"));
-    assert_null(strstr(text, "HEAD_RANGE"));
-    assert_non_null(strstr(text, "toy 1: not attached\n"));
-    free(text);
-    anyhv_instance_destroy(&early);
-    guest_goes(&g);
-    anyhv_log_sink(NULL, NULL);
+    assert_int_equal(exit_code(), 0);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -605,9 +391,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_log_level),
     cmocka_unit_test(test_bare_class_and_module),
     cmocka_unit_test(test_closed_standard_input),
-    cmocka_unit_test(test_instances),
-    cmocka_unit_test(test_create_fails),
-    cmocka_unit_test(test_report),
 };
 
 ANYHV_TEST_MAIN("main", tests)

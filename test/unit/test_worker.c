@@ -3,14 +3,10 @@
 #include "testing.h"
 
 #include <anyhv/linux/worker.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 struct rig {
