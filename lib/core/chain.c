@@ -2,15 +2,15 @@
 /* The unlikely turns of a chain, and indirect tables (sections 2.7.5.3 and 2.8.8). */
 #include "chain.h"
 
-enum take chain_reject(struct anyhv_queue *q, enum anyhv_violation v, uint64_t a, uint64_t b)
+enum take anyhv_chain_reject(struct anyhv_queue *q, enum anyhv_violation v, uint64_t a, uint64_t b)
 {
-    core_violation(q->dev, q->index, v, a, b);
+    anyhv_core_violation(q->dev, q->index, v, a, b);
     return TAKE_REJECTED;
 }
 
-enum take chain_empty(struct anyhv_queue *q, uint16_t head)
+enum take anyhv_chain_empty(struct anyhv_queue *q, uint16_t head)
 {
-    core_violation(q->dev, q->index, ANYHV_V_ZERO_LENGTH, head, 0);
+    anyhv_core_violation(q->dev, q->index, ANYHV_V_ZERO_LENGTH, head, 0);
     return TAKE_OK;
 }
 
@@ -18,46 +18,46 @@ enum take chain_empty(struct anyhv_queue *q, uint16_t head)
  * Without a free chunk the chain waits for other requests to give theirs back; if there are none
  * it will never fit.
  */
-struct anyhv_chunk *chain_grow(struct anyhv_req *req, uint16_t *next, uint16_t count,
-                               enum take *why)
+struct anyhv_chunk *anyhv_chain_grow(struct anyhv_req *req, uint16_t *next, uint16_t count,
+                                     enum take *why)
 {
-    struct anyhv_chunk *chunk = core_chunk_take(req->queue, next);
+    struct anyhv_chunk *chunk = anyhv_core_chunk_take(req->queue, next);
     unsigned own = (count - ANYHV_REQ_SEGS) / ANYHV_CHUNK_SEGS;
 
     if (!chunk)
         *why = own == req->queue->nchunks
-                   ? chain_reject(req->queue, ANYHV_V_TOO_LONG, req->head, count)
+                   ? anyhv_chain_reject(req->queue, ANYHV_V_TOO_LONG, req->head, count)
                    : TAKE_STALLED;
     return chunk;
 }
 
-enum take chain_check(struct anyhv_queue *q, uint64_t addr, uint32_t len, unsigned perm)
+enum take anyhv_chain_check(struct anyhv_queue *q, uint64_t addr, uint32_t len, unsigned perm)
 {
     switch (anyhv_mem_check(q->dev->mem, addr, len, perm)) {
     case ANYHV_OK:
         return TAKE_OK;
     case ANYHV_E_PERM:
-        return chain_reject(q, ANYHV_V_BAD_PERMISSION, addr, len);
+        return anyhv_chain_reject(q, ANYHV_V_BAD_PERMISSION, addr, len);
     default:
-        return chain_reject(q, ANYHV_V_BAD_ADDRESS, addr, len);
+        return anyhv_chain_reject(q, ANYHV_V_BAD_ADDRESS, addr, len);
     }
 }
 
-enum take chain_table(const struct chain *c, struct table *t, uint64_t addr, uint32_t len)
+enum take anyhv_chain_table(const struct chain *c, struct table *t, uint64_t addr, uint32_t len)
 {
     t->mem = c->mem;
     t->addr = addr;
     t->entries = len / DESC_SIZE;
     t->first = t->count = 0;
     if (len == 0 || len % DESC_SIZE || t->entries > ANYHV_INDIRECT_MAX)
-        return chain_reject(c->q, ANYHV_V_INDIRECT_LEN, c->req->head, len);
+        return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_LEN, c->req->head, len);
     if (anyhv_mem_check(t->mem, addr, len, ANYHV_R))
-        return chain_reject(c->q, ANYHV_V_INDIRECT_TABLE, c->req->head, addr);
+        return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_TABLE, c->req->head, addr);
     return TAKE_OK;
 }
 
-enum take chain_table_entry(const struct chain *c, struct table *t, uint32_t i,
-                            struct shm_desc *out)
+enum take anyhv_chain_table_entry(const struct chain *c, struct table *t, uint32_t i,
+                                  struct shm_desc *out)
 {
     if (i - t->first >= t->count) {
         uint32_t rest = t->entries - i;
@@ -70,7 +70,7 @@ enum take chain_table_entry(const struct chain *c, struct table *t, uint32_t i,
         if (rc == ANYHV_E_NORES)
             return TAKE_STALLED;
         if (rc)
-            return chain_reject(c->q, ANYHV_V_INDIRECT_TABLE, c->req->head, t->addr);
+            return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_TABLE, c->req->head, t->addr);
     }
     *out = shm_parse_desc(t->bytes + (size_t)(i - t->first) * DESC_SIZE);
     return TAKE_OK;

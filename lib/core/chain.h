@@ -71,17 +71,17 @@ CHAIN_INLINE void chain_end(struct chain *c)
 }
 
 /* Counts and reports; what a chain that cannot be served ends with. */
-enum take chain_reject(struct anyhv_queue *q, enum anyhv_violation v, uint64_t a, uint64_t b);
+enum take anyhv_chain_reject(struct anyhv_queue *q, enum anyhv_violation v, uint64_t a, uint64_t b);
 /*
  * A further block of places after @count of them, its number to *@next; NULL: *@why is
  * TAKE_STALLED or TAKE_REJECTED.
  */
-struct anyhv_chunk *chain_grow(struct anyhv_req *req, uint16_t *next, uint16_t count,
-                               enum take *why);
+struct anyhv_chunk *anyhv_chain_grow(struct anyhv_req *req, uint16_t *next, uint16_t count,
+                                     enum take *why);
 /* No region holds this buffer in one piece: is it wrong, or to be mapped later (TAKE_OK)? */
-enum take chain_check(struct anyhv_queue *q, uint64_t addr, uint32_t len, unsigned perm);
+enum take anyhv_chain_check(struct anyhv_queue *q, uint64_t addr, uint32_t len, unsigned perm);
 /* An empty buffer is legal and carries nothing. */
-enum take chain_empty(struct anyhv_queue *q, uint16_t head);
+enum take anyhv_chain_empty(struct anyhv_queue *q, uint16_t head);
 
 /* Adds one buffer. The order is checked before the length: an empty buffer has a direction too. */
 CHAIN_INLINE enum take chain_add(struct chain *c, uint64_t addr, uint32_t len, bool write)
@@ -91,13 +91,13 @@ CHAIN_INLINE enum take chain_add(struct chain *c, uint64_t addr, uint32_t len, b
     enum take rc;
 
     if (UNLIKELY(c->writing && !write))
-        return chain_reject(c->q, ANYHV_V_ORDER, c->req->head, c->count);
+        return anyhv_chain_reject(c->q, ANYHV_V_ORDER, c->req->head, c->count);
     if (UNLIKELY(len == 0))
-        return chain_empty(c->q, c->req->head);
+        return anyhv_chain_empty(c->q, c->req->head);
     if (UNLIKELY(len > UINT32_MAX - total))
-        return chain_reject(c->q, ANYHV_V_TOO_BIG, c->req->head, 0);
+        return anyhv_chain_reject(c->q, ANYHV_V_TOO_BIG, c->req->head, 0);
     if (UNLIKELY(c->seg == c->end)) {
-        struct anyhv_chunk *chunk = chain_grow(c->req, c->next, c->count, &rc);
+        struct anyhv_chunk *chunk = anyhv_chain_grow(c->req, c->next, c->count, &rc);
 
         if (!chunk)
             return rc;
@@ -111,7 +111,7 @@ CHAIN_INLINE enum take chain_add(struct chain *c, uint64_t addr, uint32_t len, b
     c->seg->len = len;
     c->seg->host = core_host(c->mem, addr, len, perm);
     if (UNLIKELY(!c->seg->host)) {
-        rc = chain_check(c->q, addr, len, perm);
+        rc = anyhv_chain_check(c->q, addr, len, perm);
         if (rc != TAKE_OK)
             return rc;
     }
@@ -139,9 +139,9 @@ struct table {
 };
 
 /* Checks where and how long the table is; @len in bytes. */
-enum take chain_table(const struct chain *c, struct table *t, uint64_t addr, uint32_t len);
+enum take anyhv_chain_table(const struct chain *c, struct table *t, uint64_t addr, uint32_t len);
 /* Entry @i (below t->entries) to *@out. */
-enum take chain_table_entry(const struct chain *c, struct table *t, uint32_t i,
-                            struct shm_desc *out);
+enum take anyhv_chain_table_entry(const struct chain *c, struct table *t, uint32_t i,
+                                  struct shm_desc *out);
 
 #endif

@@ -8,7 +8,7 @@ static bool inside(uint32_t off, uint32_t len, uint32_t start, uint32_t size)
 }
 
 /* Back to what the device type starts with, where the driver may have written. */
-void core_config_reset(struct anyhv_dev *dev)
+void anyhv_core_config_reset(struct anyhv_dev *dev)
 {
     const struct anyhv_device_ops *ops = dev->ops;
 
@@ -41,7 +41,7 @@ int anyhv_ctl_config_read(struct anyhv_dev *dev, uint32_t off, void *buf, uint32
 {
     if (!inside(off, len, 0, dev->ops->config_len)) {
         memset(buf, 0, len);
-        core_violation(dev, ANYHV_CONFIG, ANYHV_V_CONFIG_RANGE, off, len);
+        anyhv_core_violation(dev, ANYHV_CONFIG, ANYHV_V_CONFIG_RANGE, off, len);
         return ANYHV_E_INVAL;
     }
     memcpy(buf, dev->config + off, len);
@@ -53,11 +53,11 @@ int anyhv_ctl_config_write(struct anyhv_dev *dev, uint32_t off, const void *buf,
     const struct anyhv_device_ops *ops = dev->ops;
 
     if (!inside(off, len, 0, ops->config_len)) {
-        core_violation(dev, ANYHV_CONFIG, ANYHV_V_CONFIG_RANGE, off, len);
+        anyhv_core_violation(dev, ANYHV_CONFIG, ANYHV_V_CONFIG_RANGE, off, len);
         return ANYHV_E_INVAL;
     }
     if (!inside(off, len, ops->config_w_off, ops->config_w_len)) {
-        core_violation(dev, ANYHV_CONFIG, ANYHV_V_CONFIG_READ_ONLY, off, len);
+        anyhv_core_violation(dev, ANYHV_CONFIG, ANYHV_V_CONFIG_READ_ONLY, off, len);
         return ANYHV_E_INVAL;
     }
     memcpy(dev->config + off, buf, len);

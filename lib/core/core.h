@@ -37,35 +37,35 @@ enum take {
 };
 
 /* ---- device.c ---- */
-void core_violation(struct anyhv_dev *dev, int queue, enum anyhv_violation v, uint64_t a,
-                    uint64_t b);
+void anyhv_core_violation(struct anyhv_dev *dev, int queue, enum anyhv_violation v, uint64_t a,
+                          uint64_t b);
 
 /* ---- status.c ---- */
 static inline bool core_status_has(const struct anyhv_dev *dev, uint8_t bits)
 {
     return (dev->state->status & bits) == bits;
 }
-uint64_t core_offer(const struct anyhv_device_ops *ops, const struct anyhv_port_ops *port,
-                    uint64_t withhold);
-void core_reset(struct anyhv_dev *dev);
-bool core_features_valid(const struct anyhv_dev *dev, uint64_t features);
-void core_driver_ok(struct anyhv_dev *dev);
+uint64_t anyhv_core_offer(const struct anyhv_device_ops *ops, const struct anyhv_port_ops *port,
+                          uint64_t withhold);
+void anyhv_core_reset(struct anyhv_dev *dev);
+bool anyhv_core_features_valid(const struct anyhv_dev *dev, uint64_t features);
+void anyhv_core_driver_ok(struct anyhv_dev *dev);
 
 /* ---- state.c ---- */
-int core_resume(struct anyhv_dev *dev); /* the state block, hostile, becomes the device */
+int anyhv_core_resume(struct anyhv_dev *dev); /* the state block, hostile, becomes the device */
 
 /* ---- config.c ---- */
-void core_config_reset(struct anyhv_dev *dev);
+void anyhv_core_config_reset(struct anyhv_dev *dev);
 
 /* ---- queue.c ---- */
 static inline bool core_has(const struct anyhv_dev *dev, uint64_t feature)
 {
     return (dev->state->driver_features & feature) != 0;
 }
-struct anyhv_chunk *core_chunk_take(struct anyhv_queue *q, uint16_t *link);
-void core_chunks_free(struct anyhv_queue *q, struct anyhv_req *req);
-void core_list_append(struct anyhv_queue *q, struct anyhv_list *list, struct anyhv_req *req);
-void core_list_remove(struct anyhv_queue *q, struct anyhv_list *list, struct anyhv_req *req);
+struct anyhv_chunk *anyhv_core_chunk_take(struct anyhv_queue *q, uint16_t *link);
+void anyhv_core_chunks_free(struct anyhv_queue *q, struct anyhv_req *req);
+void anyhv_core_list_append(struct anyhv_queue *q, struct anyhv_list *list, struct anyhv_req *req);
+void anyhv_core_list_remove(struct anyhv_queue *q, struct anyhv_list *list, struct anyhv_req *req);
 static inline struct anyhv_req *core_slot(const struct anyhv_queue *q, uint16_t number)
 {
     return number ? &q->reqs[number - 1] : NULL;
@@ -86,7 +86,7 @@ static inline struct anyhv_req *core_slot_take(struct anyhv_queue *q)
 static inline void core_slot_free(struct anyhv_queue *q, struct anyhv_req *req)
 {
     if (UNLIKELY(req->chunks))
-        core_chunks_free(q, req);
+        anyhv_core_chunks_free(q, req);
     req->state = REQ_FREE;
     if (UNLIKELY(++req->generation == 0))
         req->generation = 1; /* a handle is never 0 */
@@ -94,12 +94,13 @@ static inline void core_slot_free(struct anyhv_queue *q, struct anyhv_req *req)
     q->free.head = (uint16_t)(req->slot + 1);
 }
 
-void core_queue_break(struct anyhv_queue *q, enum anyhv_violation v, uint64_t a, uint64_t b);
-void core_queue_drop(struct anyhv_queue *q);
-void core_queue_halt(struct anyhv_queue *q);
-void core_queue_storage(struct anyhv_queue *q); /* puts all slots and chunks on the free lists */
-void core_remap(struct anyhv_dev *dev);
-uint32_t core_queue_base(const struct anyhv_queue *q);
+void anyhv_core_queue_break(struct anyhv_queue *q, enum anyhv_violation v, uint64_t a, uint64_t b);
+void anyhv_core_queue_drop(struct anyhv_queue *q);
+void anyhv_core_queue_halt(struct anyhv_queue *q);
+void anyhv_core_queue_storage(
+    struct anyhv_queue *q); /* puts all slots and chunks on the free lists */
+void anyhv_core_remap(struct anyhv_dev *dev);
+uint32_t anyhv_core_queue_base(const struct anyhv_queue *q);
 static inline void core_queue_note(struct anyhv_queue *q) /* progress into the state block */
 {
     q->state->next_avail = q->next_avail;
@@ -108,8 +109,8 @@ static inline void core_queue_note(struct anyhv_queue *q) /* progress into the s
 }
 
 /* ---- request.c ---- */
-void core_req_unpin(struct anyhv_req *req);
-void core_req_finish(struct anyhv_req *req); /* on the done list, to be published */
+void anyhv_core_req_unpin(struct anyhv_req *req);
+void anyhv_core_req_finish(struct anyhv_req *req); /* on the done list, to be published */
 
 /* ---- run.c ---- */
 static inline void core_work(struct anyhv_dev *dev)
@@ -117,22 +118,23 @@ static inline void core_work(struct anyhv_dev *dev)
     if (!dev->running && !dev->lost)
         dev->port->work(dev);
 }
-int core_drain(struct anyhv_queue *q); /* ANYHV_OK, or ANYHV_LATER: requests are in work */
+int anyhv_core_drain(struct anyhv_queue *q); /* ANYHV_OK, or ANYHV_LATER: requests are in work */
 
 /* ---- split.c, packed.c: the two ring layouts ---- */
-enum take split_take(struct anyhv_queue *q, struct anyhv_req **req);
-void split_put(struct anyhv_queue *q); /* writes the done list to the used ring, publishes once */
-void split_arm(struct anyhv_queue *q, bool on);
-bool split_available(const struct anyhv_queue *q);
-bool split_wants_notify(const struct anyhv_queue *q);
-void split_untake(struct anyhv_queue *q, const struct anyhv_req *req);
+enum take anyhv_split_take(struct anyhv_queue *q, struct anyhv_req **req);
+void anyhv_split_put(
+    struct anyhv_queue *q); /* writes the done list to the used ring, publishes once */
+void anyhv_split_arm(struct anyhv_queue *q, bool on);
+bool anyhv_split_available(const struct anyhv_queue *q);
+bool anyhv_split_wants_notify(const struct anyhv_queue *q);
+void anyhv_split_untake(struct anyhv_queue *q, const struct anyhv_req *req);
 
-enum take packed_take(struct anyhv_queue *q, struct anyhv_req **req);
-void packed_put(struct anyhv_queue *q);
-void packed_arm(struct anyhv_queue *q, bool on);
-bool packed_available(const struct anyhv_queue *q);
-bool packed_wants_notify(const struct anyhv_queue *q);
-void packed_untake(struct anyhv_queue *q, const struct anyhv_req *req);
+enum take anyhv_packed_take(struct anyhv_queue *q, struct anyhv_req **req);
+void anyhv_packed_put(struct anyhv_queue *q);
+void anyhv_packed_arm(struct anyhv_queue *q, bool on);
+bool anyhv_packed_available(const struct anyhv_queue *q);
+bool anyhv_packed_wants_notify(const struct anyhv_queue *q);
+void anyhv_packed_untake(struct anyhv_queue *q, const struct anyhv_req *req);
 
 /* ---- mem.c ---- */
 static inline void core_dirty(struct anyhv_mem *mem, uint64_t addr, uint64_t len)

@@ -5,8 +5,8 @@
 #define DEFAULT_REQUESTS 32u
 #define DEFAULT_MAX_SIZE 1024u /* what QEMU gives a virtio-mmio queue, without asking us */
 
-void core_violation(struct anyhv_dev *dev, int queue, enum anyhv_violation v, uint64_t a,
-                    uint64_t b)
+void anyhv_core_violation(struct anyhv_dev *dev, int queue, enum anyhv_violation v, uint64_t a,
+                          uint64_t b)
 {
     dev->violations[v]++;
     anyhv_port_violation(dev, queue, v, a, b);
@@ -91,7 +91,7 @@ static void carve(struct anyhv_dev *dev, const struct anyhv_attach *how)
         at += nreqs * sizeof(struct anyhv_req);
         q->chunks = (void *)at;
         at += nchunks * sizeof(struct anyhv_chunk);
-        core_queue_storage(q);
+        anyhv_core_queue_storage(q);
     }
 }
 
@@ -130,13 +130,13 @@ int anyhv_dev_attach(struct anyhv_dev *dev, const struct anyhv_attach *how)
     dev->port = how->port;
     dev->port_priv = how->port_priv;
     dev->config = (uint8_t *)&dev->state->queue[how->ops->queues];
-    dev->offered = core_offer(how->ops, how->port, how->withhold);
+    dev->offered = anyhv_core_offer(how->ops, how->port, how->withhold);
     carve(dev, how);
     if (!how->resume)
         fresh_state(dev, (uint32_t)size);
     dev->next_in_mem = dev->mem->devs;
     dev->mem->devs = dev;
-    rc = how->resume ? core_resume(dev) : ANYHV_OK;
+    rc = how->resume ? anyhv_core_resume(dev) : ANYHV_OK;
     if (rc)
         anyhv_dev_detach(dev);
     return rc;
@@ -148,7 +148,7 @@ void anyhv_dev_detach(struct anyhv_dev *dev)
     struct anyhv_dev **link = &dev->mem->devs;
 
     for (unsigned i = 0; i < dev->ops->queues; i++)
-        core_queue_halt(&dev->queues[i]);
+        anyhv_core_queue_halt(&dev->queues[i]);
     if (dev->started && dev->ops->stop)
         dev->ops->stop(dev);
     dev->started = false;

@@ -258,7 +258,7 @@ static void table_changed(struct anyhv_mem *mem)
     mem->generation++;
     mem->last = &nowhere;
     for (struct anyhv_dev *dev = mem->devs; dev; dev = dev->next_in_mem)
-        core_remap(dev);
+        anyhv_core_remap(dev);
 }
 
 int anyhv_mem_add(struct anyhv_mem *mem, const struct anyhv_region *region)

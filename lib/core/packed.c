@@ -49,14 +49,14 @@ static enum take walk_table(struct chain *c, const struct shm_desc *desc)
     enum take rc;
 
     if (!c->q->indirect)
-        return chain_reject(c->q, ANYHV_V_INDIRECT_OFF, c->req->head, desc->hi);
+        return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_OFF, c->req->head, desc->hi);
     if (c->count)
-        return chain_reject(c->q, ANYHV_V_INDIRECT_MIXED, c->req->head, c->count);
-    rc = chain_table(c, &table, desc->addr, desc->len);
+        return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_MIXED, c->req->head, c->count);
+    rc = anyhv_chain_table(c, &table, desc->addr, desc->len);
     for (uint32_t i = 0; rc == TAKE_OK && i < table.entries; i++) {
         struct shm_desc entry;
 
-        rc = chain_table_entry(c, &table, i, &entry);
+        rc = anyhv_chain_table_entry(c, &table, i, &entry);
         if (rc == TAKE_OK)
             rc = chain_add(c, entry.addr, entry.len, entry.hi & DESC_WRITE);
     }
@@ -75,7 +75,7 @@ static inline enum take walk_indirect(struct chain *c, struct shm_desc desc)
 
 static enum take broken(struct anyhv_queue *q, enum anyhv_violation v, uint64_t a, uint64_t b)
 {
-    core_queue_break(q, v, a, b);
+    anyhv_core_queue_break(q, v, a, b);
     return TAKE_BROKEN;
 }
 
@@ -118,7 +118,7 @@ CHAIN_INLINE enum take walk(struct chain *c, struct shm_desc desc)
     return rc;
 }
 
-enum take packed_take(struct anyhv_queue *q, struct anyhv_req **out)
+enum take anyhv_packed_take(struct anyhv_queue *q, struct anyhv_req **out)
 {
     struct shm_desc first = shm_load_desc(slot_at(q, q->next_avail)); /* [A] */
     struct anyhv_req *req;
@@ -144,7 +144,7 @@ enum take packed_take(struct anyhv_queue *q, struct anyhv_req **out)
     return rc;
 }
 
-void packed_untake(struct anyhv_queue *q, const struct anyhv_req *req)
+void anyhv_packed_untake(struct anyhv_queue *q, const struct anyhv_req *req)
 {
     if (q->next_avail < req->ndesc) {
         q->next_avail = (uint16_t)(q->next_avail + q->size);
@@ -191,7 +191,7 @@ static bool may_skip(const struct anyhv_queue *q, const struct anyhv_req *req,
            req->written == req->writable;
 }
 
-void packed_put(struct anyhv_queue *q)
+void anyhv_packed_put(struct anyhv_queue *q)
 {
     struct anyhv_req *req = core_slot(q, q->done.head);
     uint16_t place = q->next_used;
@@ -223,7 +223,7 @@ void packed_put(struct anyhv_queue *q)
 
 /* ---- notifications ---- */
 
-void packed_arm(struct anyhv_queue *q, bool on)
+void anyhv_packed_arm(struct anyhv_queue *q, bool on)
 {
     if (on && q->event_idx) {
         shm_store16(q->device, (uint16_t)(q->next_avail | (unsigned)q->avail_wrap << 15));
@@ -237,13 +237,13 @@ void packed_arm(struct anyhv_queue *q, bool on)
     core_dirty(q->dev->mem, q->state->device, 4);
 }
 
-bool packed_available(const struct anyhv_queue *q)
+bool anyhv_packed_available(const struct anyhv_queue *q)
 {
     return is_available(shm_load16(slot_at(q, q->next_avail) + 14), q->avail_wrap);
 }
 
 /* Section 2.8.10; both words in one load, so that they belong together. */
-bool packed_wants_notify(const struct anyhv_queue *q)
+bool anyhv_packed_wants_notify(const struct anyhv_queue *q)
 {
     uint32_t words = shm_load32(q->driver);
     uint16_t off = words & 0x7fff, from = q->notified_used;

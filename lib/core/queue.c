@@ -4,7 +4,7 @@
 
 /* ---- slots, chunks, lists ---- */
 
-void core_queue_storage(struct anyhv_queue *q)
+void anyhv_core_queue_storage(struct anyhv_queue *q)
 {
     for (uint16_t i = 0; i < q->nreqs; i++) {
         struct anyhv_req *req = &q->reqs[i];
@@ -23,7 +23,7 @@ void core_queue_storage(struct anyhv_queue *q)
     q->free_chunks = q->nchunks;
 }
 
-struct anyhv_chunk *core_chunk_take(struct anyhv_queue *q, uint16_t *link)
+struct anyhv_chunk *anyhv_core_chunk_take(struct anyhv_queue *q, uint16_t *link)
 {
     struct anyhv_chunk *chunk;
 
@@ -37,7 +37,7 @@ struct anyhv_chunk *core_chunk_take(struct anyhv_queue *q, uint16_t *link)
     return chunk;
 }
 
-void core_chunks_free(struct anyhv_queue *q, struct anyhv_req *req)
+void anyhv_core_chunks_free(struct anyhv_queue *q, struct anyhv_req *req)
 {
     uint16_t number = req->chunks;
 
@@ -53,7 +53,7 @@ void core_chunks_free(struct anyhv_queue *q, struct anyhv_req *req)
     req->chunks = 0;
 }
 
-void core_list_append(struct anyhv_queue *q, struct anyhv_list *list, struct anyhv_req *req)
+void anyhv_core_list_append(struct anyhv_queue *q, struct anyhv_list *list, struct anyhv_req *req)
 {
     uint16_t number = (uint16_t)(req->slot + 1);
 
@@ -66,7 +66,7 @@ void core_list_append(struct anyhv_queue *q, struct anyhv_list *list, struct any
     list->tail = number;
 }
 
-void core_list_remove(struct anyhv_queue *q, struct anyhv_list *list, struct anyhv_req *req)
+void anyhv_core_list_remove(struct anyhv_queue *q, struct anyhv_list *list, struct anyhv_req *req)
 {
     if (req->prev)
         q->reqs[req->prev - 1].next = req->next;
@@ -148,7 +148,7 @@ static struct anyhv_queue_setup setup_of(const struct anyhv_queue *q)
 }
 
 /* The region table changed: rings are found again by address, or pause until they are. */
-void core_remap(struct anyhv_dev *dev)
+void anyhv_core_remap(struct anyhv_dev *dev)
 {
     bool back = false;
 
@@ -178,7 +178,7 @@ void core_remap(struct anyhv_dev *dev)
 static int refuse(struct anyhv_dev *dev, enum anyhv_violation v, unsigned queue, uint64_t value,
                   int rc)
 {
-    core_violation(dev, (int)queue, v, queue, value);
+    anyhv_core_violation(dev, (int)queue, v, queue, value);
     anyhv_dev_needs_reset(dev);
     return rc;
 }
@@ -267,14 +267,14 @@ int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
 /* ---- stop ---- */
 
 /* Forgets every request without touching guest memory, but for ending maps. */
-void core_queue_drop(struct anyhv_queue *q)
+void anyhv_core_queue_drop(struct anyhv_queue *q)
 {
     for (uint16_t i = 0; i < q->nreqs; i++) {
         struct anyhv_req *req = &q->reqs[i];
 
         if (req->state == REQ_FREE)
             continue;
-        core_req_unpin(req);
+        anyhv_core_req_unpin(req);
         core_slot_free(q, req);
         q->counters.dropped++;
     }
@@ -285,11 +285,11 @@ void core_queue_drop(struct anyhv_queue *q)
 }
 
 /* Stops at once: reset, lost peer, detach, or the end of a drain. */
-void core_queue_halt(struct anyhv_queue *q)
+void anyhv_core_queue_halt(struct anyhv_queue *q)
 {
     bool was_started = q->started;
 
-    core_queue_drop(q);
+    anyhv_core_queue_drop(q);
     unmap_rings(q);
     q->started = false;
     q->draining = false;
@@ -301,18 +301,18 @@ void core_queue_halt(struct anyhv_queue *q)
 }
 
 /* The ring makes no sense any more: nothing is taken or written until a reset, section 2.1. */
-void core_queue_break(struct anyhv_queue *q, enum anyhv_violation v, uint64_t a, uint64_t b)
+void anyhv_core_queue_break(struct anyhv_queue *q, enum anyhv_violation v, uint64_t a, uint64_t b)
 {
     q->broken = true;
     q->pending = false;
-    core_violation(q->dev, q->index, v, a, b);
+    anyhv_core_violation(q->dev, q->index, v, a, b);
     anyhv_dev_needs_reset(q->dev);
     if (q->dev->port->queue_changed)
         q->dev->port->queue_changed(q->dev, q->index);
 }
 
 /* The word of vhost and VDUSE that says where to go on. */
-uint32_t core_queue_base(const struct anyhv_queue *q)
+uint32_t anyhv_core_queue_base(const struct anyhv_queue *q)
 {
     const struct anyhv_queue_state *st = q->state;
     bool packed = core_has(q->dev, ANYHV_F_RING_PACKED);
@@ -334,17 +334,17 @@ int anyhv_ctl_queue_stop(struct anyhv_dev *dev, unsigned queue, bool drain, uint
     q = &dev->queues[queue];
     if (drain && q->started && !dev->lost) {
         q->draining = true;
-        if (core_drain(q) == ANYHV_LATER)
+        if (anyhv_core_drain(q) == ANYHV_LATER)
             return ANYHV_LATER;
     }
-    core_queue_halt(q);
+    anyhv_core_queue_halt(q);
     q->state->enabled = 0;
     if (!drain) {
         q->broken = false; /* a queue reset heals the queue, section 2.6.1 */
         memset(q->state, 0, sizeof(*q->state));
     }
     if (base)
-        *base = core_queue_base(q);
+        *base = anyhv_core_queue_base(q);
     return ANYHV_OK;
 }
 

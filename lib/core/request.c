@@ -258,7 +258,7 @@ int anyhv_req_pin(struct anyhv_req *req, unsigned perm, uint32_t max, struct any
     return ANYHV_OK;
 }
 
-void core_req_unpin(struct anyhv_req *req)
+void anyhv_core_req_unpin(struct anyhv_req *req)
 {
     struct anyhv_mem *mem = req->mem;
 
@@ -299,14 +299,14 @@ static void insert_done(struct anyhv_queue *q, struct anyhv_req *req)
 }
 
 /* Maps end here, before the used entry is even written: a Xen guest may revoke them after it. */
-void core_req_finish(struct anyhv_req *req)
+void anyhv_core_req_finish(struct anyhv_req *req)
 {
     struct anyhv_queue *q = req->queue;
 
     if (req->state == REQ_HELD)
-        core_list_remove(q, &q->held, req);
+        anyhv_core_list_remove(q, &q->held, req);
     if (req->npins)
-        core_req_unpin(req);
+        anyhv_core_req_unpin(req);
     req->state = REQ_DONE;
     insert_done(q, req);
     q->ndone++;
@@ -319,7 +319,7 @@ void anyhv_req_done(struct anyhv_req *req)
         return;
     req->queue->counters.done++;
     req->queue->counters.bytes_out += req->written;
-    core_req_finish(req);
+    anyhv_core_req_finish(req);
 }
 
 void anyhv_req_reject(struct anyhv_req *req, int why)
@@ -330,8 +330,9 @@ void anyhv_req_reject(struct anyhv_req *req, int why)
         return;
     req->written = 0;
     q->counters.rejected++;
-    core_violation(q->dev, q->index, ANYHV_V_DEVICE_REJECT, req->head, (uint64_t)(int64_t)why);
-    core_req_finish(req);
+    anyhv_core_violation(q->dev, q->index, ANYHV_V_DEVICE_REJECT, req->head,
+                         (uint64_t)(int64_t)why);
+    anyhv_core_req_finish(req);
 }
 
 uint64_t anyhv_req_hold(struct anyhv_req *req)
@@ -340,7 +341,7 @@ uint64_t anyhv_req_hold(struct anyhv_req *req)
 
     if (req->state == REQ_ACTIVE) {
         req->state = REQ_HELD;
-        core_list_append(q, &q->held, req);
+        anyhv_core_list_append(q, &q->held, req);
         q->counters.held++;
     }
     return (uint64_t)req->generation << 32 | (uint32_t)q->index << 16 | req->slot;

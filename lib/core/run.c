@@ -20,12 +20,12 @@ void anyhv_ctl_kick(struct anyhv_dev *dev, uint32_t queue)
     struct anyhv_queue *q;
 
     if (queue >= dev->ops->queues || !dev->queues[queue].started) {
-        core_violation(dev, ANYHV_CONFIG, ANYHV_V_KICK_QUEUE, queue, 0);
+        anyhv_core_violation(dev, ANYHV_CONFIG, ANYHV_V_KICK_QUEUE, queue, 0);
         return;
     }
     q = &dev->queues[queue];
     if (!core_status_has(dev, ANYHV_S_DRIVER_OK)) {
-        core_violation(dev, (int)queue, ANYHV_V_KICK_EARLY, queue, 0);
+        anyhv_core_violation(dev, (int)queue, ANYHV_V_KICK_EARLY, queue, 0);
         return;
     }
     q->counters.kicks++;
@@ -48,7 +48,7 @@ static bool may_take(const struct anyhv_queue *q)
 static enum take take_one(struct anyhv_queue *q, struct anyhv_req **out)
 {
     struct anyhv_req *req = NULL;
-    enum take rc = q->packed ? packed_take(q, &req) : split_take(q, &req);
+    enum take rc = q->packed ? anyhv_packed_take(q, &req) : anyhv_split_take(q, &req);
 
     if (rc > TAKE_REJECTED)
         return rc;
@@ -60,7 +60,7 @@ static enum take take_one(struct anyhv_queue *q, struct anyhv_req **out)
         req->written = 0;
         req->writable = UINT32_MAX; /* never "filled": IN_ORDER may not skip it */
         q->counters.rejected++;
-        core_req_finish(req);
+        anyhv_core_req_finish(req);
     }
     *out = req;
     return rc;
@@ -75,9 +75,9 @@ static void publish(struct anyhv_queue *q)
     if (!q->ndone || !usable(q))
         return;
     if (q->packed)
-        packed_put(q);
+        anyhv_packed_put(q);
     else
-        split_put(q);
+        anyhv_split_put(q);
     if (q->ndone == before)
         return; /* IN_ORDER: the oldest is not answered yet */
     q->counters.publishes++;
@@ -88,14 +88,14 @@ static void publish(struct anyhv_queue *q)
 static void arm(struct anyhv_queue *q, bool on)
 {
     if (q->packed)
-        packed_arm(q, on);
+        anyhv_packed_arm(q, on);
     else
-        split_arm(q, on);
+        anyhv_split_arm(q, on);
 }
 
 static bool available(const struct anyhv_queue *q)
 {
-    return q->packed ? packed_available(q) : split_available(q);
+    return q->packed ? anyhv_packed_available(q) : anyhv_split_available(q);
 }
 
 static bool rearm(struct anyhv_queue *q)
@@ -108,7 +108,7 @@ static bool rearm(struct anyhv_queue *q)
 /* Entries became visible since the last decision: does the driver want to hear of them? */
 static void decide_notify(struct anyhv_queue *q)
 {
-    bool wanted = q->packed ? packed_wants_notify(q) : split_wants_notify(q);
+    bool wanted = q->packed ? anyhv_packed_wants_notify(q) : anyhv_split_wants_notify(q);
 
     q->notified_used = q->next_used;
     q->notified = true;
@@ -244,13 +244,13 @@ struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue)
 /* Gives the newest chain back to the ring: possible while nothing newer was used. */
 static void untake(struct anyhv_queue *q, struct anyhv_req *req)
 {
-    core_list_remove(q, &q->held, req);
+    anyhv_core_list_remove(q, &q->held, req);
     if (req->npins)
-        core_req_unpin(req);
+        anyhv_core_req_unpin(req);
     if (q->packed)
-        packed_untake(q, req);
+        anyhv_packed_untake(q, req);
     else
-        split_untake(q, req);
+        anyhv_split_untake(q, req);
     q->seq_next--;
     q->inflight--;
     q->counters.returned++;
@@ -298,13 +298,13 @@ static bool all_quiet(const struct anyhv_dev *dev)
 /* What cannot be answered into the ring any more is taken again from where it was used last. */
 static void give_up_answers(struct anyhv_queue *q)
 {
-    core_queue_drop(q);
+    anyhv_core_queue_drop(q);
     q->next_avail = q->avail_seen = q->next_used;
     q->avail_wrap = q->used_wrap;
     q->seq_next = q->seq_used;
 }
 
-int core_drain(struct anyhv_queue *q)
+int anyhv_core_drain(struct anyhv_queue *q)
 {
     for (uint16_t i = 0; i < q->nreqs; i++)
         q->reqs[i].asked = false;
@@ -321,7 +321,7 @@ int anyhv_ctl_quiesce(struct anyhv_dev *dev)
     dev->quiescing = true;
     for (unsigned i = 0; i < dev->ops->queues; i++)
         if (dev->queues[i].started)
-            core_drain(&dev->queues[i]);
+            anyhv_core_drain(&dev->queues[i]);
     dev->quiet = all_quiet(dev);
     return dev->quiet ? ANYHV_OK : ANYHV_LATER;
 }
@@ -384,7 +384,7 @@ void anyhv_ctl_lost(struct anyhv_dev *dev)
 {
     dev->lost = true;
     for (unsigned i = 0; i < dev->ops->queues; i++)
-        core_queue_halt(&dev->queues[i]);
+        anyhv_core_queue_halt(&dev->queues[i]);
     if (dev->started && dev->ops->stop)
         dev->ops->stop(dev);
     dev->started = false;

@@ -62,25 +62,25 @@ static void dirty_used(struct anyhv_queue *q, size_t off, size_t len)
 static enum take walk_table(struct chain *c, uint64_t addr, uint32_t len)
 {
     struct table table;
-    enum take rc = chain_table(c, &table, addr, len);
+    enum take rc = anyhv_chain_table(c, &table, addr, len);
     uint32_t i = 0, seen = 0;
 
     while (rc == TAKE_OK) {
         struct shm_desc desc;
 
         if (seen++ == table.entries)
-            return chain_reject(c->q, ANYHV_V_INDIRECT_LOOP, c->req->head, table.entries);
-        rc = chain_table_entry(c, &table, i, &desc);
+            return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_LOOP, c->req->head, table.entries);
+        rc = anyhv_chain_table_entry(c, &table, i, &desc);
         if (rc != TAKE_OK)
             break;
         if (desc.lo & DESC_INDIRECT)
-            return chain_reject(c->q, ANYHV_V_INDIRECT_NESTED, c->req->head, i);
+            return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_NESTED, c->req->head, i);
         rc = chain_add(c, desc.addr, desc.len, desc.lo & DESC_WRITE);
         if (rc != TAKE_OK || !(desc.lo & DESC_NEXT))
             break;
         i = desc.hi;
         if (i >= table.entries)
-            return chain_reject(c->q, ANYHV_V_INDIRECT_RANGE, c->req->head, i);
+            return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_RANGE, c->req->head, i);
     }
     return rc;
 }
@@ -97,7 +97,7 @@ static inline enum take walk_indirect(struct chain *c, uint64_t addr, uint32_t l
 
 static enum take broken(struct anyhv_queue *q, enum anyhv_violation v, uint64_t a, uint64_t b)
 {
-    core_queue_break(q, v, a, b);
+    anyhv_core_queue_break(q, v, a, b);
     return TAKE_BROKEN;
 }
 
@@ -115,7 +115,7 @@ CHAIN_INLINE enum take walk(struct chain *c, uint16_t head)
             if (desc.lo & DESC_NEXT)
                 return broken(q, ANYHV_V_INDIRECT_NEXT, head, desc.lo);
             if (!q->indirect)
-                return chain_reject(c->q, ANYHV_V_INDIRECT_OFF, head, desc.lo);
+                return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_OFF, head, desc.lo);
             return walk_indirect(c, desc.addr, desc.len);
         }
         rc = chain_add(c, desc.addr, desc.len, desc.lo & DESC_WRITE);
@@ -144,7 +144,7 @@ static enum take look(struct anyhv_queue *q)
     return TAKE_OK;
 }
 
-enum take split_take(struct anyhv_queue *q, struct anyhv_req **out)
+enum take anyhv_split_take(struct anyhv_queue *q, struct anyhv_req **out)
 {
     struct anyhv_req *req;
     struct chain chain;
@@ -176,7 +176,7 @@ enum take split_take(struct anyhv_queue *q, struct anyhv_req **out)
     return rc;
 }
 
-void split_untake(struct anyhv_queue *q, const struct anyhv_req *req)
+void anyhv_split_untake(struct anyhv_queue *q, const struct anyhv_req *req)
 {
     q->next_avail = (uint16_t)(q->next_avail - req->ndesc);
 }
@@ -203,7 +203,7 @@ static bool may_skip(const struct anyhv_queue *q, const struct anyhv_req *req,
            req->written == req->writable;
 }
 
-void split_put(struct anyhv_queue *q)
+void anyhv_split_put(struct anyhv_queue *q)
 {
     struct anyhv_req *req = core_slot(q, q->done.head);
     uint16_t place = q->next_used, before = q->next_used;
@@ -233,7 +233,7 @@ void split_put(struct anyhv_queue *q)
 
 /* ---- notifications ---- */
 
-void split_arm(struct anyhv_queue *q, bool on)
+void anyhv_split_arm(struct anyhv_queue *q, bool on)
 {
     if (q->event_idx) {
         if (!on)
@@ -248,12 +248,12 @@ void split_arm(struct anyhv_queue *q, bool on)
     q->muted = !on;
 }
 
-bool split_available(const struct anyhv_queue *q)
+bool anyhv_split_available(const struct anyhv_queue *q)
 {
     return shm_load16(avail_idx(q)) != q->next_avail;
 }
 
-bool split_wants_notify(const struct anyhv_queue *q)
+bool anyhv_split_wants_notify(const struct anyhv_queue *q)
 {
     if (!q->event_idx)
         return !(shm_load16(avail_flags(q)) & AVAIL_NO_INTERRUPT);

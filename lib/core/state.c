@@ -107,7 +107,7 @@ static int check_status(const struct anyhv_dev *dev)
 
     if (st->status & ~known || st->interrupt_status & ~3)
         return ANYHV_E_INVAL;
-    if (features_ok && !core_features_valid(dev, st->driver_features))
+    if (features_ok && !anyhv_core_features_valid(dev, st->driver_features))
         return ANYHV_E_INVAL;
     if (core_status_has(dev, ANYHV_S_DRIVER_OK) && !features_ok)
         return ANYHV_E_INVAL;
@@ -135,7 +135,7 @@ static int restart_queue(struct anyhv_dev *dev, unsigned i)
     struct anyhv_queue_setup setup = {.desc = q->state->desc,
                                       .driver = q->state->driver,
                                       .device = q->state->device,
-                                      .base = core_queue_base(q),
+                                      .base = anyhv_core_queue_base(q),
                                       .size = q->state->size};
 
     return anyhv_ctl_queue_start(dev, i, &setup);
@@ -159,11 +159,11 @@ static int adopt(struct anyhv_dev *dev, bool queues)
             dev->queues[i].state->enabled = 0;
     }
     if (!rc && core_status_has(dev, ANYHV_S_DRIVER_OK))
-        core_driver_ok(dev);
+        anyhv_core_driver_ok(dev);
     return rc;
 }
 
-int core_resume(struct anyhv_dev *dev)
+int anyhv_core_resume(struct anyhv_dev *dev)
 {
     const struct anyhv_state *st = dev->state;
     const struct anyhv_device_ops *ops = dev->ops;
@@ -243,6 +243,6 @@ int anyhv_dev_load(struct anyhv_dev *dev, const void *buf, size_t len, bool queu
     if (!rc)
         rc = adopt(dev, queues);
     if (rc)
-        core_reset(dev);
+        anyhv_core_reset(dev);
     return rc;
 }

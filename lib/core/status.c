@@ -17,8 +17,8 @@ uint64_t anyhv_ctl_features(const struct anyhv_dev *dev)
     return dev->offered;
 }
 
-uint64_t core_offer(const struct anyhv_device_ops *ops, const struct anyhv_port_ops *port,
-                    uint64_t withhold)
+uint64_t anyhv_core_offer(const struct anyhv_device_ops *ops, const struct anyhv_port_ops *port,
+                          uint64_t withhold)
 {
     uint64_t ring = CORE_FEATURES | (ops->ordered ? ANYHV_F_IN_ORDER : 0);
 
@@ -26,7 +26,7 @@ uint64_t core_offer(const struct anyhv_device_ops *ops, const struct anyhv_port_
            ANYHV_F_VERSION_1;
 }
 
-bool core_features_valid(const struct anyhv_dev *dev, uint64_t features)
+bool anyhv_core_features_valid(const struct anyhv_dev *dev, uint64_t features)
 {
     return (features & ~dev->offered) == 0 && (features & ANYHV_F_VERSION_1);
 }
@@ -34,7 +34,7 @@ bool core_features_valid(const struct anyhv_dev *dev, uint64_t features)
 void anyhv_ctl_set_features(struct anyhv_dev *dev, uint64_t features)
 {
     if (core_status_has(dev, ANYHV_S_FEATURES_OK)) {
-        core_violation(dev, ANYHV_CONFIG, ANYHV_V_FEATURES_LATE, features, 0);
+        anyhv_core_violation(dev, ANYHV_CONFIG, ANYHV_V_FEATURES_LATE, features, 0);
         return;
     }
     dev->state->driver_features = features;
@@ -60,7 +60,7 @@ void anyhv_dev_needs_reset(struct anyhv_dev *dev)
 }
 
 /* Section 2.4: everything the driver did is forgotten, and no ring is touched any more. */
-void core_reset(struct anyhv_dev *dev)
+void anyhv_core_reset(struct anyhv_dev *dev)
 {
     struct anyhv_state *st = dev->state;
     bool was_started = dev->started;
@@ -68,7 +68,7 @@ void core_reset(struct anyhv_dev *dev)
     for (unsigned i = 0; i < dev->ops->queues; i++) {
         struct anyhv_queue *q = &dev->queues[i];
 
-        core_queue_halt(q);
+        anyhv_core_queue_halt(q);
         q->broken = false;
         q->paused = false;
         memset(q->state, 0, sizeof(*q->state));
@@ -80,7 +80,7 @@ void core_reset(struct anyhv_dev *dev)
     st->driver_features_sel = 0;
     st->queue_sel = 0;
     st->shm_sel = 0;
-    core_config_reset(dev);
+    anyhv_core_config_reset(dev);
     dev->started = false;
     dev->quiescing = false;
     dev->lost = false;
@@ -89,7 +89,7 @@ void core_reset(struct anyhv_dev *dev)
 }
 
 /* The driver is ready: the device starts, and every ring is looked at once without a kick. */
-void core_driver_ok(struct anyhv_dev *dev)
+void anyhv_core_driver_ok(struct anyhv_dev *dev)
 {
     dev->started = true;
     if (dev->ops->start)
@@ -101,10 +101,11 @@ void core_driver_ok(struct anyhv_dev *dev)
 
 static uint8_t accept_features(struct anyhv_dev *dev, uint8_t added)
 {
-    if (!(added & ANYHV_S_FEATURES_OK) || core_features_valid(dev, dev->state->driver_features))
+    if (!(added & ANYHV_S_FEATURES_OK) ||
+        anyhv_core_features_valid(dev, dev->state->driver_features))
         return added;
-    core_violation(dev, ANYHV_CONFIG, ANYHV_V_FEATURES_REFUSED, dev->state->driver_features,
-                   dev->offered);
+    anyhv_core_violation(dev, ANYHV_CONFIG, ANYHV_V_FEATURES_REFUSED, dev->state->driver_features,
+                         dev->offered);
     return added & (uint8_t)~ANYHV_S_FEATURES_OK;
 }
 
@@ -115,17 +116,17 @@ void anyhv_ctl_set_status(struct anyhv_dev *dev, uint8_t status)
     uint8_t added = status & (uint8_t)(DRIVER_BITS & ~before);
 
     if (status == 0) {
-        core_reset(dev);
+        anyhv_core_reset(dev);
         return;
     }
     if (before & ~status)
-        core_violation(dev, ANYHV_CONFIG, ANYHV_V_STATUS_CLEAR, status, st->status);
+        anyhv_core_violation(dev, ANYHV_CONFIG, ANYHV_V_STATUS_CLEAR, status, st->status);
     added = accept_features(dev, added);
     if ((added & ANYHV_S_DRIVER_OK) && !((st->status | added) & ANYHV_S_FEATURES_OK)) {
-        core_violation(dev, ANYHV_CONFIG, ANYHV_V_STATUS_ORDER, status, st->status);
+        anyhv_core_violation(dev, ANYHV_CONFIG, ANYHV_V_STATUS_ORDER, status, st->status);
         added &= (uint8_t)~ANYHV_S_DRIVER_OK;
     }
     st->status |= added;
     if (added & ANYHV_S_DRIVER_OK)
-        core_driver_ok(dev);
+        anyhv_core_driver_ok(dev);
 }
