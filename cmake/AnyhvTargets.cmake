@@ -13,7 +13,8 @@ function(anyhv_flags target)
     cmake_parse_arguments(arg "FREESTANDING" "" "" ${ARGN})
     target_include_directories(${target} PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>")
     target_compile_features(${target} PUBLIC c_std_11)
-    set_target_properties(${target} PROPERTIES C_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
+    set_target_properties(${target} PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON
+                          C_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
     target_compile_options(${target} PRIVATE ${ANYHV_WARNINGS})
     if(arg_FREESTANDING)
         target_compile_options(${target} PRIVATE -ffreestanding -fno-stack-protector

@@ -6,7 +6,7 @@
 
 static int limit_read(struct rng_source *source, uint8_t *buf, uint32_t len)
 {
-    struct rng_limit *limit = (struct rng_limit *)source;
+    struct rng_limit *limit = (void *)source;
     uint64_t now = anyhv_loop_now(limit->loop), elapsed = now - limit->started;
     int n;
 

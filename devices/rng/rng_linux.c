@@ -14,7 +14,7 @@
 
 static struct rng_linux *of_source(struct rng_source *source)
 {
-    return (struct rng_linux *)source;
+    return (void *)source;
 }
 
 static void fd_ready(struct anyhv_watch *watch, uint32_t events)

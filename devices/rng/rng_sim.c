@@ -6,7 +6,7 @@
 
 static int sim_read(struct rng_source *source, uint8_t *buf, uint32_t len)
 {
-    struct rng_sim *sim = (struct rng_sim *)source;
+    struct rng_sim *sim = (void *)source;
     uint32_t done = 0;
 
     while (done < len) {
