@@ -122,7 +122,7 @@ static int copy_by_ops(struct anyhv_mem *mem, uint64_t addr, uint8_t *buf, uint3
     if (!mem->ops->map)
         return ANYHV_E_BADADDR;
     while (len) {
-        struct anyhv_map map = {0};
+        struct anyhv_map map = {.perm = perm, .addr = addr};
         int rc = mem->ops->map(mem, addr, len, perm, &map);
 
         if (rc)
