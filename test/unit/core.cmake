@@ -1,2 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# Unit tests of lib/core and lib/transport.
+# lib/core and lib/transport. bench.c: one device over the loopback guest.
+
+if(TARGET anyhv_loopback)
+    foreach(name mem mem_ops request request_end queue)
+        anyhv_add_test(test_${name} SOURCES test_${name}.c bench.c
+                       LIBRARIES anyhv_loopback anyhv_driver)
+    endforeach()
+endif()

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The suites of scripts/check, in the order in which they run: the one place to add another.
+
+A suite is cmocka programs (`programs`: folders of test/, built with `preset`), or scripts that
+print TAP (`scripts`: command lines), or both. Nothing outside this table knows a suite by name.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sysroot:
+    """Foreign packages, unpacked into the cache folder; `variable` tells the commands where."""
+
+    variable: str
+    release: str
+    arch: str
+    packages: tuple
+
+
+@dataclass(frozen=True)
+class Suite:
+    name: str
+    about: str
+    budget: int  # seconds that it may take, building included, installing packages excluded
+    packages: tuple  # of Debian, installed when missing
+    preset: str = ""  # of CMakePresets.json, built first
+    programs: tuple = ()
+    without: tuple = ()  # programs that cannot run here: (name, reason), shown as skipped
+    scripts: tuple = ()
+    sysroots: tuple = ()
+    quick: bool = False  # part of `scripts/check quick`
+    proves: tuple = ()  # rows of README's second table: (hypervisor module, device, guest)
+
+
+BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev")
+CMOCKA = BUILD + ("libcmocka-dev",)
+BARE = BUILD + ("gcc-arm-none-eabi", "gcc-aarch64-linux-gnu")
+CROSS_S390X = ("gcc-s390x-linux-gnu", "libc6-dev-s390x-cross", "qemu-user-static")
+SYSROOT_S390X = Sysroot(
+    "ANYHV_S390X_SYSROOT", "bookworm", "s390x", ("libcmocka0", "libcmocka-dev")
+)
+
+SUITES = (
+    Suite(
+        "layers",
+        "what may not appear where: names, threads, headers, symbols, format",
+        budget=45,
+        packages=BUILD + ("libcmocka-dev", "binutils", "clang-format", "shellcheck"),
+        preset="dev",
+        scripts=("test/layers/layers_test.sh",),
+        quick=True,
+    ),
+    Suite(
+        "unit",
+        "core, transports, devices and lib/linux, each by itself",
+        budget=30,
+        packages=CMOCKA,
+        preset="dev",
+        programs=("unit",),
+        quick=True,
+    ),
+    Suite(
+        "conformance",
+        "what the specification demands, seen from the driver's side",
+        budget=30,
+        packages=CMOCKA,
+        preset="dev",
+        programs=("conformance",),
+        quick=True,
+        proves=(("loopback", "rng", "test driver, in process"),),
+    ),
+    Suite(
+        "hostile",
+        "drivers that break the rules",
+        budget=30,
+        packages=CMOCKA,
+        preset="dev",
+        programs=("hostile",),
+        quick=True,
+        proves=(("loopback", "rng", "hostile driver, in process"),),
+    ),
+    Suite(
+        "vhost-user",
+        "the back-end program behind its socket, with good and hostile front ends",
+        budget=30,
+        packages=CMOCKA,
+        preset="dev",
+        programs=("vhost-user",),
+        quick=True,
+        proves=(("vhost-user", "rng", "test front end, over a socket"),),
+    ),
+    Suite(
+        "configure",
+        "the build itself: errors that help, presets that build, headers that stand alone",
+        budget=45,
+        packages=BUILD + ("g++", "libcmocka-dev"),
+        scripts=("test/configure/configure_test.sh",),
+        quick=True,
+    ),
+    Suite(
+        "asan",
+        "the program suites under AddressSanitizer and UBSan",
+        budget=120,
+        packages=CMOCKA,
+        preset="asan",
+        programs=("unit", "conformance", "hostile", "vhost-user"),
+    ),
+    Suite(
+        "s390x",
+        "big-endian: the in-process suites under QEMU's user mode",
+        budget=120,
+        packages=BUILD + CROSS_S390X,
+        sysroots=(SYSROOT_S390X,),
+        preset="s390x",
+        programs=("unit", "conformance", "hostile"),
+        without=(
+            ("unit/test_fdmem", "QEMU's user mode does not pass on SIGBUS of a file that shrank"),
+            ("unit/test_socket_fds", "QEMU's user mode mixes up descriptors sent over a socket"),
+        ),
+    ),
+    Suite(
+        "freestanding",
+        "core and device models without C library or OS: what they still ask for",
+        budget=30,
+        packages=BARE,
+        scripts=("test/freestanding/freestanding_test.sh",),
+    ),
+    Suite(
+        "mutation",
+        "every suite can fail: planted bugs turn it red",
+        budget=240,
+        packages=CMOCKA + BARE + CROSS_S390X + ("g++", "clang-format"),
+        sysroots=(SYSROOT_S390X,),
+        scripts=("test/mutation/mutation_test.sh",),
+    ),
+    Suite(
+        "guest-x86_64",
+        "a stock Debian kernel on x86_64 uses the device, under QEMU",
+        budget=120,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=(
+            "test/guest/rng_check_test.sh",
+            "test/guest/guest_test.sh x86_64 build/dev/bin/anyhv-rng-vhost-user",
+        ),
+        proves=(("vhost-user", "rng", "stock Debian kernel, x86_64, QEMU"),),
+    ),
+    Suite(
+        "guest-aarch64",
+        "the same on aarch64",
+        budget=120,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/guest/guest_test.sh aarch64 build/dev/bin/anyhv-rng-vhost-user",),
+        proves=(("vhost-user", "rng", "stock Debian kernel, aarch64, QEMU"),),
+    ),
+)
+
+
+def choose(names):
+    """The suites that the words of a command line ask for, in the table's order."""
+    known = {suite.name for suite in SUITES}
+    unknown = [name for name in names if name not in known | {"quick"}]
+    if unknown:
+        raise KeyError(f"no suite '{unknown[0]}'; there are: quick, {', '.join(sorted(known))}")
+    return [s for s in SUITES if not names or s.name in names or ("quick" in names and s.quick)]

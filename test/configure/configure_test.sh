@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The build itself: does it say what is wrong, do warnings stop it, does what is shipped build, and
+# can every public header be the first one that a program includes?
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=scripts/lib/tap.sh
+. scripts/lib/tap.sh
+
+root=$PWD
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/anyhv-configure.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+
+# --- errors ---------------------------------------------------------------------------------------------
+
+# refuses TEXT... -- COMMAND...: the command fails and its output, line breaks aside, has each TEXT.
+refuses() {
+    local texts=() text output
+    while [[ $1 != -- ]]; do
+        texts+=("$1")
+        shift
+    done
+    shift
+    if output=$("$@" 2>&1); then
+        printf 'succeeded: %s\n%s\n' "$*" "$output"
+        return 1
+    fi
+    for text in "${texts[@]}"; do
+        grep -qF -- "$text" <<<"$(tr -s ' \n' ' ' <<<"$output")" || {
+            printf 'does not say "%s":\n%s\n' "$text" "$output"
+            return 1
+        }
+    done
+}
+
+known_modules() { find hv -mindepth 2 -maxdepth 2 -name CMakeLists.txt -printf '%h\n' | sed 's|^hv/||' | sort; }
+
+mapfile -t modules < <(known_modules)
+tap_check "hv/ has modules" test "${#modules[@]}" -ge 1
+tap_check "an unknown module is refused, and the known ones are named" \
+    refuses "'nosuch'" "${modules[@]}" -- cmake -G Ninja -S . -B "$scratch/unknown" -DANYHV_HV=nosuch
+
+# project NAME: a project outside the tree that uses our CMake files; its CMakeLists.txt goes on with
+# standard input.
+project() {
+    mkdir -p "$scratch/$1"
+    {
+        printf 'cmake_minimum_required(VERSION 3.25)\nproject(%s C)\n' "$1"
+        printf 'list(APPEND CMAKE_MODULE_PATH "%s/cmake")\ninclude(AnyhvTargets)\n' "$root"
+        cat
+    } >"$scratch/$1/CMakeLists.txt"
+}
+
+configure_project() { cmake -G Ninja -S "$scratch/$1" -B "$scratch/$1/build"; }
+
+project hungry <<'CMAKE'
+anyhv_require_library(NOSUCH nosuch/nosuch.h nosuch libnosuch-dev)
+CMAKE
+tap_check "a module without its library is refused, and the package is named" \
+    refuses "'hungry'" nosuch/nosuch.h libnosuch-dev ANYHV_HV -- configure_project hungry
+
+project fed <<'CMAKE'
+anyhv_require_library(FED stdio.h c libc6-dev)
+CMAKE
+tap_check "a module with its library is not" configure_project fed
+
+# --- warnings -------------------------------------------------------------------------------------------
+
+# build_with LINE: builds a library of ours whose source has LINE.
+build_with() {
+    project sloppy <<'CMAKE'
+add_library(sloppy STATIC sloppy.c)
+anyhv_flags(sloppy)
+CMAKE
+    printf '%s\n' "$1" >"$scratch/sloppy/sloppy.c"
+    configure_project sloppy && cmake --build "$scratch/sloppy/build"
+}
+
+tap_check "a compiler warning stops the build" \
+    refuses Werror -- build_with 'int anyhv_x(void); int anyhv_x(void) { int unused; return 0; }'
+tap_check "no warning, no stop" build_with 'int anyhv_x(void); int anyhv_x(void) { return 0; }'
+
+# --- what is shipped ------------------------------------------------------------------------------------
+
+build() { cmake --preset "$1" && cmake --build --preset "$1" -- --quiet; }
+tap_check "the release preset builds" build release
+tap_check "and has no test in it" refuses -- test -e build/release/bin/test
+
+# --- public headers -------------------------------------------------------------------------------------
+
+# alone HEADER COMPILER FLAGS...: compiles a file that includes it twice and nothing else.
+alone() {
+    local header=$1
+    shift
+    printf '#include <%s>\n#include <%s>\nint anyhv_nothing;\n' "$header" "$header" |
+        "$@" -Iinclude -Wall -Wextra -Werror -fsyntax-only -
+}
+
+mapfile -t headers < <(cd include && find . -name '*.h' -printf '%P\n' | sort)
+tap_check "there are public headers" test "${#headers[@]}" -ge 1
+for header in "${headers[@]}"; do
+    tap_check "<$header> stands alone in C11" alone "$header" gcc -x c -std=c11 -pedantic-errors
+    tap_check "<$header> stands alone in C++17" alone "$header" g++ -x c++ -std=c++17
+done
+printf '%s\n' 'size_t planted;' >"$scratch/planted.h"
+tap_check "a header that does not stand alone is found" \
+    refuses size_t -- alone "$scratch/planted.h" gcc -x c -std=c11
+tap_end

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vhost-user/probe_device.h"
+
+#include <string.h>
+
+#define HELD_MAX 16
+
+struct held {
+    uint64_t handle;
+    uint32_t pinned; /* bytes at `at` */
+    uint8_t *at;
+    bool returnable;
+};
+
+struct probe {
+    struct anyhv_dev *dev;
+    struct anyhv_loop *loop;
+    struct anyhv_timer timer;
+    struct held held[HELD_MAX];
+    unsigned nheld;
+    struct probe_info info;
+};
+
+static void echo(struct anyhv_req *req)
+{
+    uint8_t byte;
+
+    while (anyhv_req_readable(req) && anyhv_req_writable(req)) {
+        anyhv_req_read(req, &byte, 1);
+        anyhv_req_write(req, &byte, 1);
+    }
+    anyhv_req_done(req);
+}
+
+static void release(struct probe *p)
+{
+    unsigned count = p->nheld;
+
+    p->nheld = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct anyhv_req *req = anyhv_req_get(p->dev, p->held[i].handle);
+
+        if (!req)
+            continue;
+        if (p->held[i].pinned) {
+            memset(p->held[i].at, PROBE_BYTE, p->held[i].pinned);
+            anyhv_req_done(req);
+        } else {
+            echo(req);
+        }
+    }
+}
+
+static void hold(struct probe *p, struct anyhv_req *req, enum probe_op op)
+{
+    struct held *h = &p->held[p->nheld];
+    struct anyhv_map map;
+
+    if (p->nheld == HELD_MAX) {
+        anyhv_req_reject(req, ANYHV_E_NORES);
+        return;
+    }
+    *h = (struct held){.returnable = op == PROBE_RETURN};
+    if (op == PROBE_HOLD_PINNED && anyhv_req_pin(req, ANYHV_W, UINT32_MAX, &map) == ANYHV_OK) {
+        h->at = map.ptr;
+        h->pinned = map.len;
+    }
+    h->handle = anyhv_req_hold(req);
+    p->nheld++;
+}
+
+static void info(struct probe *p, struct anyhv_req *req)
+{
+    p->info.features = anyhv_dev_features(p->dev);
+    p->info.held = p->nheld;
+    anyhv_req_write(req, &p->info, sizeof(p->info));
+    anyhv_req_done(req);
+}
+
+static void probe_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_req *req)
+{
+    struct probe *p = anyhv_dev_priv(dev);
+    uint32_t command[2];
+
+    (void)queue;
+    if (anyhv_req_read(req, command, sizeof(command)) != ANYHV_OK) {
+        anyhv_req_reject(req, ANYHV_E_SHORT);
+        return;
+    }
+    switch (command[0]) {
+    case PROBE_ECHO:
+        echo(req);
+        return;
+    case PROBE_HOLD:
+    case PROBE_HOLD_PINNED:
+    case PROBE_RETURN:
+        hold(p, req, command[0]);
+        return;
+    case PROBE_RELEASE:
+        release(p);
+        anyhv_req_done(req);
+        return;
+    case PROBE_CONFIG:
+        anyhv_config_set(dev, PROBE_CONFIG_VALUE, &command[1], sizeof(command[1]));
+        anyhv_req_done(req);
+        return;
+    case PROBE_INFO:
+        info(p, req);
+        return;
+    default:
+        anyhv_req_reject(req, ANYHV_E_INVAL);
+    }
+}
+
+static void late(struct anyhv_timer *timer)
+{
+    release(timer->priv);
+}
+
+static bool probe_cancel(struct anyhv_dev *dev, struct anyhv_req *req, bool returnable)
+{
+    struct probe *p = anyhv_dev_priv(dev);
+
+    for (unsigned i = 0; i < p->nheld; i++) {
+        if (anyhv_req_get(dev, p->held[i].handle) != req)
+            continue;
+        if (returnable && p->held[i].returnable) {
+            p->held[i] = p->held[--p->nheld];
+            return true;
+        }
+    }
+    anyhv_timer_set(p->loop, &p->timer, PROBE_DELAY_MS * UINT64_C(1000000));
+    return false;
+}
+
+static void probe_start(struct anyhv_dev *dev)
+{
+    struct probe *p = anyhv_dev_priv(dev);
+
+    p->info.starts++;
+}
+
+static void probe_stop(struct anyhv_dev *dev)
+{
+    struct probe *p = anyhv_dev_priv(dev);
+
+    p->info.stops++;
+    p->nheld = 0;
+    anyhv_timer_cancel(&p->timer);
+}
+
+static void probe_config_written(struct anyhv_dev *dev, unsigned off, unsigned len)
+{
+    struct probe *p = anyhv_dev_priv(dev);
+
+    (void)off;
+    (void)len;
+    p->info.config_writes++;
+}
+
+static const uint32_t initial_config[PROBE_CONFIG_LEN / 4] = {PROBE_MAGIC};
+
+static const struct anyhv_device_ops probe_ops = {
+    .name = "probe",
+    .id = 0x3e,
+    .queues = PROBE_QUEUES,
+    .max_size = 64,
+    .config = initial_config,
+    .config_len = PROBE_CONFIG_LEN,
+    .config_w_off = PROBE_CONFIG_DRIVER,
+    .config_w_len = PROBE_CONFIG_LEN - PROBE_CONFIG_DRIVER,
+    .request = probe_request,
+    .cancel = probe_cancel,
+    .start = probe_start,
+    .stop = probe_stop,
+    .config_written = probe_config_written,
+};
+
+static int probe_open(struct anyhv_loop *loop, const void *options, void **host)
+{
+    (void)options;
+    *host = loop;
+    return ANYHV_OK;
+}
+
+static int probe_create(void *host, struct anyhv_dev *dev, void *instance)
+{
+    struct probe *p = instance;
+
+    p->dev = dev;
+    p->loop = host;
+    p->timer = (struct anyhv_timer){.fire = late, .priv = p};
+    return ANYHV_OK;
+}
+
+static void probe_destroy(void *host, void *instance)
+{
+    struct probe *p = instance;
+
+    (void)host;
+    anyhv_timer_cancel(&p->timer);
+}
+
+const struct anyhv_class probe_class = {
+    .ops = &probe_ops,
+    .open = probe_open,
+    .instance_size = sizeof(struct probe),
+    .create = probe_create,
+    .destroy = probe_destroy,
+};
