@@ -53,7 +53,7 @@ static bool answer(struct rng *rng, struct anyhv_req *req)
         return false;
     }
     if (rc == ANYHV_E_NORES)
-        return false; /* guest memory cannot be mapped just now: tried again at the next kick */
+        return false; /* guest memory cannot be mapped just now: rng_retry follows */
     if (rc == ANYHV_E_IO)
         anyhv_dev_needs_reset(rng->dev);
     anyhv_req_reject(req, rc);
@@ -81,6 +81,12 @@ static void rng_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_req 
     answer_held(rng);
     if (anyhv_queue_held(dev, 0) || !answer(rng, req))
         anyhv_req_hold(req);
+}
+
+static void rng_retry(struct anyhv_dev *dev, unsigned queue)
+{
+    (void)queue;
+    answer_held(anyhv_dev_priv(dev));
 }
 
 /* Nothing is written into a request that waits, and they wait in order: all can go back. */
@@ -114,6 +120,7 @@ const struct anyhv_device_ops anyhv_rng_ops = {
     .queues = 1,
     .ordered = true,
     .request = rng_request,
+    .retry = rng_retry,
     .cancel = rng_cancel,
     .stop = rng_stop,
 };

@@ -239,7 +239,9 @@ int anyhv_loopback_access(struct anyhv_loopback *lb, uint32_t off, unsigned size
 void anyhv_loopback_run(struct anyhv_loopback *lb, unsigned budget)
 {
     while (lb->work) {
-        lb->work = anyhv_dev_run(&lb->mmio.dev, budget);
+        lb->work = false;
+        if (anyhv_dev_run(&lb->mmio.dev, budget))
+            lb->work = true;
         lb->seen.runs++;
     }
 }

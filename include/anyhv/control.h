@@ -4,8 +4,12 @@
  * messages and virtio-msg messages all reduce. docs/porting-hv.md walks through a module.
  *
  * Every call is from the guest's thread and none blocks (except where the module's own memory ops
- * do). Ring work happens only inside anyhv_dev_run: everything else marks, and port->work asks for
- * a run. So a trapped vCPU is let go before any ring is looked at.
+ * do). Ring work happens inside anyhv_dev_run (and, for what must be finished before they return,
+ * in stop and quiesce): everything else marks, and port->work asks for a run. So a trapped vCPU is
+ * let go before any ring is looked at.
+ *
+ * From inside a callback (port, memory or device ops) every call is allowed but anyhv_dev_run,
+ * attach and detach; memory ops may not change the region table.
  *
  * Freestanding; the caller owns all storage.
  */
@@ -71,8 +75,13 @@ struct anyhv_port_ops {
     void (*work)(struct anyhv_dev *dev);
     /* @queue was started, stopped, or is broken (see anyhv_ctl_queue_broken). Optional. */
     void (*queue_changed)(struct anyhv_dev *dev, unsigned queue);
-    /* A stop or quiesce that answered ANYHV_LATER has finished. Optional. */
+    /*
+     * A stop or quiesce that answered ANYHV_LATER has finished, or was overtaken by a reset:
+     * call it again, or look. Optional.
+     */
     void (*quiet)(struct anyhv_dev *dev);
+    /* The device was reset: interrupts that are still raised are void. Optional. */
+    void (*reset)(struct anyhv_dev *dev);
     /* What this transport can carry, of ANYHV_F_RING_BITS. VERSION_1 always counts as set. */
     uint64_t features;
 };
@@ -90,16 +99,17 @@ struct anyhv_queue {
     uint8_t *desc, *driver, *device; /* the mapped areas */
     uint16_t index, size;
     uint16_t next_avail, next_used;
-    uint16_t avail_seen;    /* split: the driver's index when it was last read */
-    uint16_t notified_used; /* next_used at the last decision to notify */
-    bool avail_wrap, used_wrap, notified_wrap;
+    uint16_t avail_seen; /* split: the driver's index when it was last read */
+    uint32_t unnotified; /* ring slots used since the last decision to notify */
+    bool avail_wrap, used_wrap;
     bool packed, event_idx, indirect, in_order;
     bool started, broken, paused, draining;
     bool no_memory; /* the rings' memory left the table */
-    bool notified;  /* notified_used is valid */
+    bool notified;  /* there was a decision since the ring started */
     bool muted;     /* split without EVENT_IDX, packed: the driver was told not to notify */
     bool pending;   /* look at the ring */
     bool stalled;   /* work is there, a slot is not */
+    bool retry;     /* what lacked resources may succeed now */
     uint16_t inflight, inflight_descs; /* taken and not yet used */
     uint16_t seq_next, seq_used;
     struct anyhv_req *reqs;
@@ -125,7 +135,9 @@ struct anyhv_dev {
     uint16_t turn;   /* the queue whose turn it is */
     bool started;    /* ops->start was called */
     bool quiescing, quiet, lost;
-    bool running; /* inside anyhv_dev_run */
+    bool quiet_due; /* a drain somebody waits for was ended by a reset */
+    bool announce;  /* resumed: the driver is told of everything once */
+    bool running;   /* inside anyhv_dev_run */
     struct anyhv_dev *next_in_mem;
     uint32_t violations[ANYHV_V_COUNT];
 };
@@ -222,7 +234,8 @@ struct anyhv_queue_setup {
 /*
  * Checks everything, maps the three areas, starts. On an error nothing has changed but a counter
  * and NEEDS_RESET: ANYHV_E_INVAL (queue, size, alignment, base), ANYHV_E_BADADDR / _PERM (not in
- * memory), _NORES, ANYHV_E_STATE (already started, or FEATURES_OK is not set).
+ * memory), ANYHV_E_STATE (already started, or FEATURES_OK is not set). Ours, without NEEDS_RESET:
+ * ANYHV_E_NORES (try again), _LOST, _IO.
  */
 int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
                           const struct anyhv_queue_setup *setup);
@@ -230,8 +243,9 @@ int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
 /*
  * Stops a queue. @drain false, for a reset: at once, requests are dropped. @drain true: takes no
  * more, cancels what is held and answers the rest; *@base tells where to go on. ANYHV_LATER: not
- * yet quiet, port->quiet follows; call again then. ANYHV_E_INVAL: no such queue. A queue that is
- * not started gives ANYHV_OK and the base it would go on at.
+ * yet quiet, port->quiet follows; call again then. ANYHV_E_INVAL: no such queue. ANYHV_E_BADADDR:
+ * answers wait for a ring whose memory is gone, so no base would be right; stop without drain. A
+ * queue that is not started gives ANYHV_OK and the base it would go on at.
  */
 int anyhv_ctl_queue_stop(struct anyhv_dev *dev, unsigned queue, bool drain, uint32_t *base);
 
@@ -257,14 +271,16 @@ bool anyhv_dev_run(struct anyhv_dev *dev, unsigned budget);
 
 /*
  * Takes no more requests and empties all queues as a draining stop does, but keeps them started.
- * ANYHV_OK: quiet now; ANYHV_LATER: port->quiet follows. Resume ends it, quiet or not.
+ * ANYHV_OK: quiet now; ANYHV_LATER: port->quiet follows. Resume ends it, quiet or not; a reset by
+ * the driver does not.
  */
 int anyhv_ctl_quiesce(struct anyhv_dev *dev);
 void anyhv_ctl_resume(struct anyhv_dev *dev);
 
 /*
- * The peer is gone: from here on no guest memory is touched. Requests are dropped, maps ended.
- * The device can be reset or detached afterwards.
+ * The peer is gone: from here on no guest memory is touched. Core does it by itself when a memory
+ * op answers ANYHV_E_LOST. Requests are dropped, maps ended. The device can be reset or detached
+ * afterwards.
  */
 void anyhv_ctl_lost(struct anyhv_dev *dev);
 

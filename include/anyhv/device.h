@@ -37,6 +37,8 @@ struct anyhv_device_ops {
     void (*request)(struct anyhv_dev *dev, unsigned queue, struct anyhv_req *req);
     /* Buffers arrived on a queue that is pulled. Optional. */
     void (*buffers)(struct anyhv_dev *dev, unsigned queue);
+    /* What failed with ANYHV_E_NORES may succeed now: try the held requests of @queue. Optional. */
+    void (*retry)(struct anyhv_dev *dev, unsigned queue);
     /*
      * The driver is ready (DRIVER_OK) / the device was reset or its peer is lost: held requests
      * are gone, their handles find nothing. Both optional; stop follows every start.
@@ -49,7 +51,10 @@ struct anyhv_device_ops {
      * now or within bounded time, and return false. NULL: the device always finishes.
      */
     bool (*cancel)(struct anyhv_dev *dev, struct anyhv_req *req, bool returnable);
-    /* The driver wrote @len bytes at @off; core's copy has them already. Optional. */
+    /*
+     * The driver wrote @len bytes at @off, or had written them before a resume or load; core's copy
+     * has them already. Optional.
+     */
     void (*config_written)(struct anyhv_dev *dev, unsigned off, unsigned len);
     /*
      * The device's own state as versioned little-endian bytes, while quiet. save returns the
@@ -68,7 +73,8 @@ uint64_t anyhv_dev_features(const struct anyhv_dev *dev);
 
 /*
  * The held request behind @handle, or NULL when a reset, a lost peer or an answer took it away:
- * how a late answer from a worker or a timer finds its request.
+ * how a late answer from a worker or a timer finds its request. Handles do not outlive a detach:
+ * end the jobs that carry them before.
  */
 struct anyhv_req *anyhv_req_get(struct anyhv_dev *dev, uint64_t handle);
 

@@ -46,7 +46,8 @@ struct anyhv_mem_ops {
     /*
      * Maps up to @len bytes at @addr for @perm and fills *@out. May block for one hypercall.
      * With ANYHV_RING in @perm: all of @len, contiguous, or an error. Returns ANYHV_OK,
-     * ANYHV_E_BADADDR, _PERM, _NORES (try later) or _LOST. NULL: copy-only memory.
+     * ANYHV_E_BADADDR, _PERM, _NORES (call anyhv_mem_room when it may succeed) or _LOST. NULL:
+     * copy-only memory. None of the ops may change the region table.
      */
     int (*map)(struct anyhv_mem *mem, uint64_t addr, uint32_t len, unsigned perm,
                struct anyhv_map *out);
@@ -76,6 +77,7 @@ struct anyhv_mem {
     uint32_t count, capacity;
     uint32_t generation;    /* bumped by every change of the table */
     bool tracked;           /* ops->dirty wants to know of writes */
+    bool lost;              /* an op said that the guest is gone */
     uint32_t pins;          /* pieces held by requests right now */
     struct anyhv_dev *devs; /* the devices that use this memory */
 };
@@ -106,6 +108,11 @@ int anyhv_mem_del(struct anyhv_mem *mem, uint64_t addr, uint64_t size);
  * Replaces the whole table by @count regions, all or nothing; the same results as add and del.
  */
 int anyhv_mem_replace(struct anyhv_mem *mem, const struct anyhv_region *regions, uint32_t count);
+
+/*
+ * There is room again after ANYHV_E_NORES: devices retry what they hold, rings are mapped again.
+ */
+void anyhv_mem_room(struct anyhv_mem *mem);
 
 /*
  * Host pointer for all @len bytes at @addr (@len not 0) if ONE region holds them with @perm, else

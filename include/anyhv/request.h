@@ -25,9 +25,11 @@ extern "C" {
 #endif
 
 /* Compile-time sizes; the library and everything that includes it must agree. */
-#define ANYHV_REQ_SEGS   4u /* descriptors stored in the request itself */
-#define ANYHV_CHUNK_SEGS 8u /* descriptors in one chunk of the queue's pool, for longer chains */
-#define ANYHV_REQ_PINS   4u /* pieces that one request can pin */
+#define ANYHV_REQ_SEGS     4u /* descriptors stored in the request itself */
+#define ANYHV_CHUNK_SEGS   8u /* descriptors in one chunk of the queue's pool, for longer chains */
+#define ANYHV_REQ_PINS     4u /* pieces that one request can pin */
+
+#define ANYHV_REQ_HOLE_MAX (1u << 20) /* bytes that write_at zeroes at most */
 
 /* One descriptor, copied: the driver can change the ring, not this. */
 struct anyhv_seg {
@@ -109,7 +111,8 @@ int anyhv_req_peek(struct anyhv_req *req, void *buf, uint32_t len);
  * Writes @len bytes at byte @off of the whole writable part, wherever the cursor is; for a status
  * that stands behind data of unknown length. Bytes below @off that nobody has written are zeroed
  * first, so that the used length never covers undefined memory (section 2.7.8.2). The cursor
- * stays. Same errors.
+ * stays. Same errors, and ANYHV_E_INVAL for more than ANYHV_REQ_HOLE_MAX bytes to zero: a guest can
+ * offer 4 GiB of the same page.
  */
 int anyhv_req_write_at(struct anyhv_req *req, uint32_t off, const void *buf, uint32_t len);
 
@@ -127,7 +130,11 @@ int anyhv_req_pin(struct anyhv_req *req, unsigned perm, uint32_t max, struct any
 /* Answers the request. Published, in one go with its neighbours, when the device's run ends. */
 void anyhv_req_done(struct anyhv_req *req);
 
-/* Answers with used length 0 and counts ANYHV_V_DEVICE_REJECT; @why goes to the log. */
+/*
+ * Answers with used length 0. @why: a result code, or a positive number of the device's own.
+ * Counted as ANYHV_V_DEVICE_REJECT unless the code says that the fault is ours (NORES, LOST, STATE,
+ * IO).
+ */
 void anyhv_req_reject(struct anyhv_req *req, int why);
 
 /*

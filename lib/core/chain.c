@@ -67,8 +67,8 @@ enum take anyhv_chain_table_entry(const struct chain *c, struct table *t, uint32
         t->count = rest < TABLE_BLOCK ? rest : TABLE_BLOCK;
         rc = anyhv_mem_read(t->mem, t->addr + (uint64_t)i * DESC_SIZE, t->bytes,
                             t->count * DESC_SIZE);
-        if (rc == ANYHV_E_NORES)
-            return TAKE_STALLED;
+        if (rc == ANYHV_E_NORES || rc == ANYHV_E_LOST)
+            return TAKE_STALLED; /* not the guest's fault */
         if (rc)
             return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_TABLE, c->req->head, t->addr);
     }

@@ -7,18 +7,42 @@ static bool inside(uint32_t off, uint32_t len, uint32_t start, uint32_t size)
     return off >= start && off - start <= size && len <= size - (off - start);
 }
 
-/* Back to what the device type starts with, where the driver may have written. */
+/* Bytes @from to @to as the device type starts with them. */
+static void fresh(struct anyhv_dev *dev, uint32_t from, uint32_t to)
+{
+    const uint8_t *initial = dev->ops->config;
+
+    if (to <= from)
+        return;
+    if (initial)
+        memcpy(dev->config + from, initial + from, to - from);
+    else
+        memset(dev->config + from, 0, to - from);
+}
+
+void anyhv_core_config_fresh(struct anyhv_dev *dev)
+{
+    fresh(dev, 0, dev->ops->config_len);
+}
+
 void anyhv_core_config_reset(struct anyhv_dev *dev)
+{
+    fresh(dev, dev->ops->config_w_off, (uint32_t)dev->ops->config_w_off + dev->ops->config_w_len);
+}
+
+/* After a resume or load: only what the driver may write is the driver's to tell. */
+void anyhv_core_config_keep_written(struct anyhv_dev *dev)
 {
     const struct anyhv_device_ops *ops = dev->ops;
 
-    if (!ops->config_w_len)
+    if (ops->config_w_len == 0) {
+        anyhv_core_config_fresh(dev);
         return;
-    if (ops->config)
-        memcpy(dev->config + ops->config_w_off, (const uint8_t *)ops->config + ops->config_w_off,
-               ops->config_w_len);
-    else
-        memset(dev->config + ops->config_w_off, 0, ops->config_w_len);
+    }
+    fresh(dev, 0, ops->config_w_off);
+    fresh(dev, (uint32_t)ops->config_w_off + ops->config_w_len, ops->config_len);
+    if (ops->config_written)
+        ops->config_written(dev, ops->config_w_off, ops->config_w_len);
 }
 
 const uint8_t *anyhv_config(const struct anyhv_dev *dev)

@@ -55,7 +55,9 @@ void anyhv_core_driver_ok(struct anyhv_dev *dev);
 int anyhv_core_resume(struct anyhv_dev *dev); /* the state block, hostile, becomes the device */
 
 /* ---- config.c ---- */
-void anyhv_core_config_reset(struct anyhv_dev *dev);
+void anyhv_core_config_fresh(struct anyhv_dev *dev); /* all of it, as the device type has it */
+void anyhv_core_config_reset(struct anyhv_dev *dev); /* what the driver may write */
+void anyhv_core_config_keep_written(struct anyhv_dev *dev); /* everything else */
 
 /* ---- queue.c ---- */
 static inline bool core_has(const struct anyhv_dev *dev, uint64_t feature)
@@ -100,6 +102,7 @@ void anyhv_core_queue_halt(struct anyhv_queue *q);
 void anyhv_core_queue_storage(
     struct anyhv_queue *q); /* puts all slots and chunks on the free lists */
 void anyhv_core_remap(struct anyhv_dev *dev);
+void anyhv_core_room(struct anyhv_dev *dev);
 uint32_t anyhv_core_queue_base(const struct anyhv_queue *q);
 static inline void core_queue_note(struct anyhv_queue *q) /* progress into the state block */
 {
@@ -137,6 +140,10 @@ bool anyhv_packed_wants_notify(const struct anyhv_queue *q);
 void anyhv_packed_untake(struct anyhv_queue *q, const struct anyhv_req *req);
 
 /* ---- mem.c ---- */
+
+/* In map->perm, private: ops->map made it, so ops->unmap must end it. */
+#define MAP_BY_OPS 0x80000000u
+
 static inline void core_dirty(struct anyhv_mem *mem, uint64_t addr, uint64_t len)
 {
     if (UNLIKELY(mem->tracked))

@@ -107,8 +107,7 @@ static void fresh_state(struct anyhv_dev *dev, uint32_t size)
     st->device_id = ops->id;
     st->queues = ops->queues;
     st->config_len = ops->config_len;
-    if (ops->config)
-        memcpy(dev->config, ops->config, ops->config_len);
+    anyhv_core_config_fresh(dev);
 }
 
 int anyhv_dev_attach(struct anyhv_dev *dev, const struct anyhv_attach *how)
@@ -147,6 +146,7 @@ void anyhv_dev_detach(struct anyhv_dev *dev)
 {
     struct anyhv_dev **link = &dev->mem->devs;
 
+    ANYHV_ASSERT(!dev->running);
     for (unsigned i = 0; i < dev->ops->queues; i++)
         anyhv_core_queue_halt(&dev->queues[i]);
     if (dev->started && dev->ops->stop)

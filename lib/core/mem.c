@@ -3,10 +3,7 @@
 #include "core.h"
 #include "shm.h"
 
-/* In map->perm, private: ops->map made it, so ops->unmap must end it. */
-#define MAP_BY_OPS 0x80000000u
-
-#define RW         (ANYHV_R | ANYHV_W)
+#define RW (ANYHV_R | ANYHV_W)
 
 /* Holds no address: what mem->last points at when nothing answered yet. */
 static const struct anyhv_region nowhere;
@@ -21,6 +18,7 @@ void anyhv_mem_init(struct anyhv_mem *mem, struct anyhv_region *regions, uint32_
     mem->ops = ops;
     mem->priv = priv;
     mem->tracked = ops && ops->dirty;
+    ANYHV_ASSERT(!ops || !ops->map == !ops->unmap);
 }
 
 static bool wraps(uint64_t addr, uint64_t len)
@@ -111,6 +109,31 @@ int anyhv_mem_check(struct anyhv_mem *mem, uint64_t addr, uint64_t len, unsigned
     return ANYHV_OK;
 }
 
+/* What an op answered: a guest that is gone is remembered. */
+static int noted(struct anyhv_mem *mem, int rc)
+{
+    if (rc == ANYHV_E_LOST)
+        mem->lost = true;
+    return rc;
+}
+
+static int map_by_ops(struct anyhv_mem *mem, uint64_t addr, uint32_t len, unsigned perm,
+                      struct anyhv_map *out)
+{
+    int rc;
+
+    *out = (struct anyhv_map){.perm = perm, .addr = addr};
+    rc = noted(mem, mem->ops->map(mem, addr, len, perm, out));
+    if (rc) {
+        out->ptr = NULL;
+        return rc;
+    }
+    ANYHV_ASSERT(out->ptr && out->len && out->len <= len); /* the module's promise */
+    out->perm = perm | MAP_BY_OPS;
+    out->addr = addr;
+    return ANYHV_OK;
+}
+
 /* Copies at addresses outside all regions, by whatever the module has. */
 static int copy_by_ops(struct anyhv_mem *mem, uint64_t addr, uint8_t *buf, uint32_t len,
                        unsigned perm)
@@ -118,12 +141,12 @@ static int copy_by_ops(struct anyhv_mem *mem, uint64_t addr, uint8_t *buf, uint3
     if (!mem->ops)
         return ANYHV_E_BADADDR;
     if (mem->ops->copy)
-        return mem->ops->copy(mem, addr, buf, len, perm);
+        return noted(mem, mem->ops->copy(mem, addr, buf, len, perm));
     if (!mem->ops->map)
         return ANYHV_E_BADADDR;
     while (len) {
-        struct anyhv_map map = {.perm = perm, .addr = addr};
-        int rc = mem->ops->map(mem, addr, len, perm, &map);
+        struct anyhv_map map;
+        int rc = map_by_ops(mem, addr, len, perm, &map);
 
         if (rc)
             return rc;
@@ -134,7 +157,7 @@ static int copy_by_ops(struct anyhv_mem *mem, uint64_t addr, uint8_t *buf, uint3
         addr += map.len;
         buf += map.len;
         len -= map.len;
-        mem->ops->unmap(mem, &map);
+        anyhv_mem_unmap(mem, &map);
     }
     return ANYHV_OK;
 }
@@ -195,7 +218,6 @@ int anyhv_mem_map(struct anyhv_mem *mem, uint64_t addr, uint32_t len, unsigned p
                   struct anyhv_map *out)
 {
     const struct anyhv_region *region;
-    int rc;
 
     if (len == 0 || wraps(addr, len))
         return ANYHV_E_BADADDR;
@@ -215,13 +237,9 @@ int anyhv_mem_map(struct anyhv_mem *mem, uint64_t addr, uint32_t len, unsigned p
     }
     if (!mem->ops || !mem->ops->map)
         return ANYHV_E_BADADDR;
-    *out = (struct anyhv_map){.perm = perm, .addr = addr};
     if (!(perm & ANYHV_RING))
         len = (uint32_t)gap(mem, addr, len);
-    rc = mem->ops->map(mem, addr, len, perm, out);
-    out->perm = perm | MAP_BY_OPS;
-    out->addr = addr;
-    return rc;
+    return map_by_ops(mem, addr, len, perm, out);
 }
 
 void anyhv_mem_unmap(struct anyhv_mem *mem, struct anyhv_map *map)
@@ -314,4 +332,10 @@ int anyhv_mem_replace(struct anyhv_mem *mem, const struct anyhv_region *regions,
         insert(mem, &regions[i]);
     table_changed(mem);
     return ANYHV_OK;
+}
+
+void anyhv_mem_room(struct anyhv_mem *mem)
+{
+    for (struct anyhv_dev *dev = mem->devs; dev; dev = dev->next_in_mem)
+        anyhv_core_room(dev);
 }

@@ -202,6 +202,7 @@ void anyhv_packed_put(struct anyhv_queue *q)
         struct anyhv_req *next = core_slot(q, req->next);
 
         forward(q, &q->next_used, &q->used_wrap, req->ndesc);
+        q->unnotified += req->ndesc;
         q->seq_used++;
         q->inflight--;
         q->inflight_descs = (uint16_t)(q->inflight_descs - req->ndesc);
@@ -246,17 +247,15 @@ bool anyhv_packed_available(const struct anyhv_queue *q)
 bool anyhv_packed_wants_notify(const struct anyhv_queue *q)
 {
     uint32_t words = shm_load32(q->driver);
-    uint16_t off = words & 0x7fff, from = q->notified_used;
+    uint16_t off = words & 0x7fff;
     bool wrap = words >> 15 & 1;
     unsigned flags = words >> 16 & 3;
 
     if (flags != EVENT_DESC || !q->event_idx)
         return flags != EVENT_DISABLE;
-    if (!q->notified)
+    if (!q->notified || q->unnotified >= q->size) /* a whole lap holds every event */
         return true;
-    if (q->next_used <= from)
-        from = (uint16_t)(from - q->size);
     if (wrap != q->used_wrap)
         off = (uint16_t)(off - q->size);
-    return core_need_event(off, q->next_used, from);
+    return core_need_event(off, q->next_used, (uint16_t)(q->next_used - q->unnotified));
 }

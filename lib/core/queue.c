@@ -110,7 +110,10 @@ static void unmap_rings(struct anyhv_queue *q)
     q->desc = q->driver = q->device = NULL;
 }
 
-/* Maps all three or none. A host pointer off its alignment would make our loads fault. */
+/*
+ * Maps what is not mapped yet, all three or none. A host pointer off its alignment would make our
+ * loads fault.
+ */
 static int map_rings(struct anyhv_queue *q, const struct anyhv_queue_setup *setup, bool packed,
                      uint64_t *bad)
 {
@@ -121,6 +124,8 @@ static int map_rings(struct anyhv_queue *q, const struct anyhv_queue_setup *setu
     for (unsigned i = 0; i < 3 && !rc; i++) {
         struct anyhv_map *map = &q->maps[i];
 
+        if (map->ptr)
+            continue;
         *bad = area[i].addr;
         rc =
             anyhv_mem_map(q->dev->mem, area[i].addr, area[i].bytes, area[i].perm | ANYHV_RING, map);
@@ -137,6 +142,14 @@ static int map_rings(struct anyhv_queue *q, const struct anyhv_queue_setup *setu
     q->driver = q->maps[1].ptr;
     q->device = q->maps[2].ptr;
     return ANYHV_OK;
+}
+
+/* Pointers into regions are void when the table changes; what ops mapped stays mapped. */
+static void forget_regions(struct anyhv_queue *q)
+{
+    for (unsigned i = 0; i < 3; i++)
+        if (!(q->maps[i].perm & MAP_BY_OPS))
+            q->maps[i].ptr = NULL;
 }
 
 static struct anyhv_queue_setup setup_of(const struct anyhv_queue *q)
@@ -160,7 +173,7 @@ void anyhv_core_remap(struct anyhv_dev *dev)
         if (!q->started)
             continue;
         setup = setup_of(q);
-        unmap_rings(q);
+        forget_regions(q);
         if (map_rings(q, &setup, q->packed, &bad)) {
             q->no_memory = true;
             continue;
@@ -218,7 +231,9 @@ static void start_at(struct anyhv_queue *q, uint32_t base)
     q->inflight_descs = 0;
     q->seq_next = q->seq_used = 0;
     q->notified = false; /* the first completion always notifies */
-    q->muted = true;     /* whatever the ring says: the first look arms it */
+    q->unnotified = 0;
+    q->retry = false;
+    q->muted = true; /* whatever the ring says: the first look arms it */
     q->stalled = false;
     core_queue_note(q);
 }
@@ -240,8 +255,10 @@ int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
     if (rc)
         return rc;
     rc = map_rings(q, setup, packed, &bad);
-    if (rc)
+    if (rc == ANYHV_E_BADADDR || rc == ANYHV_E_PERM)
         return refuse(dev, ANYHV_V_QUEUE_MEMORY, queue, bad, rc);
+    if (rc)
+        return rc;
 
     q->packed = packed;
     q->size = setup->size;
@@ -289,6 +306,7 @@ void anyhv_core_queue_halt(struct anyhv_queue *q)
 {
     bool was_started = q->started;
 
+    q->dev->quiet_due |= q->draining;
     anyhv_core_queue_drop(q);
     unmap_rings(q);
     q->started = false;
@@ -334,8 +352,11 @@ int anyhv_ctl_queue_stop(struct anyhv_dev *dev, unsigned queue, bool drain, uint
     q = &dev->queues[queue];
     if (drain && q->started && !dev->lost) {
         q->draining = true;
-        if (anyhv_core_drain(q) == ANYHV_LATER)
-            return ANYHV_LATER;
+        if (anyhv_core_drain(q) == ANYHV_LATER) {
+            q->draining = !q->no_memory;
+            return q->no_memory ? ANYHV_E_BADADDR : ANYHV_LATER;
+        }
+        q->draining = false;
     }
     anyhv_core_queue_halt(q);
     q->state->enabled = 0;

@@ -169,9 +169,11 @@ static void seek(const struct anyhv_queue *q, struct anyhv_cursor *at, uint32_t 
 
 static int zero_until(struct anyhv_req *req, uint32_t end)
 {
-    static const uint8_t zeroes[64];
+    static const uint8_t zeroes[256];
     struct anyhv_cursor at = req->wr_start;
 
+    if (end > req->written && end - req->written > ANYHV_REQ_HOLE_MAX)
+        return ANYHV_E_INVAL;
     seek(req->queue, &at, req->written);
     while (req->written < end) {
         uint32_t n = end - req->written;
@@ -322,6 +324,11 @@ void anyhv_req_done(struct anyhv_req *req)
     anyhv_core_req_finish(req);
 }
 
+static bool is_ours(int why)
+{
+    return why == ANYHV_E_NORES || why == ANYHV_E_LOST || why == ANYHV_E_STATE || why == ANYHV_E_IO;
+}
+
 void anyhv_req_reject(struct anyhv_req *req, int why)
 {
     struct anyhv_queue *q = req->queue;
@@ -330,8 +337,9 @@ void anyhv_req_reject(struct anyhv_req *req, int why)
         return;
     req->written = 0;
     q->counters.rejected++;
-    anyhv_core_violation(q->dev, q->index, ANYHV_V_DEVICE_REJECT, req->head,
-                         (uint64_t)(int64_t)why);
+    if (!is_ours(why))
+        anyhv_core_violation(q->dev, q->index, ANYHV_V_DEVICE_REJECT, req->head,
+                             (uint64_t)(int64_t)why);
     anyhv_core_req_finish(req);
 }
 

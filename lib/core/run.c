@@ -35,7 +35,8 @@ void anyhv_ctl_kick(struct anyhv_dev *dev, uint32_t queue)
 
 static bool usable(const struct anyhv_queue *q)
 {
-    return q->started && !q->broken && !q->no_memory && q->dev->started && !q->dev->lost;
+    return q->started && !q->broken && !q->no_memory && q->dev->started && !q->dev->lost &&
+           !q->dev->mem->lost;
 }
 
 static bool may_take(const struct anyhv_queue *q)
@@ -56,6 +57,8 @@ static enum take take_one(struct anyhv_queue *q, struct anyhv_req **out)
     req->state = REQ_ACTIVE;
     q->inflight++;
     q->counters.requests++;
+    core_queue_note(
+        q); /* before anything is done with it: a successor must know that it was taken */
     if (rc == TAKE_REJECTED) {
         req->written = 0;
         req->writable = UINT32_MAX; /* never "filled": IN_ORDER may not skip it */
@@ -110,7 +113,7 @@ static void decide_notify(struct anyhv_queue *q)
 {
     bool wanted = q->packed ? anyhv_packed_wants_notify(q) : anyhv_split_wants_notify(q);
 
-    q->notified_used = q->next_used;
+    q->unnotified = 0;
     q->notified = true;
     if (wanted) {
         q->counters.notifies++;
@@ -144,6 +147,8 @@ static enum take take_batch(struct anyhv_queue *q, unsigned *budget)
         if (rc == TAKE_OK) {
             ops->request(q->dev, q->index, req);
             ANYHV_ASSERT(req->state != REQ_ACTIVE); /* the device forgot to end it */
+            if (!may_take(q))
+                return TAKE_STALLED; /* stopped by what the device called */
         }
         if (q->ndone >= PUBLISH_BATCH)
             publish(q);
@@ -171,43 +176,35 @@ static enum take serve(struct anyhv_queue *q, unsigned *budget)
     return take_batch(q, budget);
 }
 
-/* Publishes what is answered, and tells the driver if it wants to know. */
-static bool flush(struct anyhv_queue *q, uint16_t used, bool wrap)
-{
-    publish(q);
-    core_queue_note(q);
-    return q->next_used != used || q->used_wrap != wrap;
-}
-
 /* Takes, answers, publishes, and leaves the ring armed if it is empty. */
 static void queue_turn(struct anyhv_queue *q, unsigned *budget)
 {
-    uint16_t used = q->next_used;
-    bool wrap = q->used_wrap, published;
     enum take rc;
 
     if (!q->pending || !*budget || !may_take(q))
         return;
     rc = serve(q, budget);
     if (!usable(q))
-        return; /* the ring broke under the driver's hands */
-    published = flush(q, used, wrap);
+        return; /* the ring broke, or went, under our hands */
+    publish(q);
+    core_queue_note(q);
     if (rc == TAKE_EMPTY)
         arm(q, true);
-    if (published || rc == TAKE_EMPTY)
+    if (q->unnotified || rc == TAKE_EMPTY)
         shm_fence(); /* [C] */
-    if (published)
-        decide_notify(q);
     q->pending |= rc == TAKE_OK || (rc == TAKE_EMPTY && available(q));
+    if (q->unnotified)
+        decide_notify(q);
 }
 
 /* Publishes what was answered outside the queue's turn: by a timer, or by another queue's doing. */
 static void publish_late(struct anyhv_queue *q)
 {
-    uint16_t used = q->next_used;
-    bool wrap = q->used_wrap;
-
-    if (!q->ndone || !usable(q) || !flush(q, used, wrap))
+    if (!usable(q) || (!q->ndone && !q->unnotified))
+        return;
+    publish(q);
+    core_queue_note(q);
+    if (!q->unnotified)
         return;
     shm_fence(); /* [C] */
     decide_notify(q);
@@ -217,24 +214,24 @@ struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue)
 {
     struct anyhv_queue *q;
     struct anyhv_req *req;
+    enum take rc;
 
     if (queue >= dev->ops->queues)
         return NULL;
     q = &dev->queues[queue];
     ANYHV_ASSERT(is_pull(q));
     while (may_take(q)) {
-        switch (take_one(q, &req)) {
-        case TAKE_OK:
+        rc = take_one(q, &req);
+        if (rc == TAKE_OK)
             return req;
-        case TAKE_REJECTED:
-            continue;
-        case TAKE_EMPTY:
-            if (rearm(q))
-                continue;
-            return NULL;
-        default:
-            return NULL;
+        if (rc == TAKE_STALLED) { /* answers that are not published yet keep their slots */
+            q->stalled = true;
+            publish(q);
+            core_work(dev);
         }
+        if (rc == TAKE_BROKEN || (rc == TAKE_STALLED && q->stalled) ||
+            (rc == TAKE_EMPTY && !rearm(q)))
+            return NULL;
     }
     return NULL;
 }
@@ -277,7 +274,7 @@ static void cancel_held(struct anyhv_queue *q)
     if (!dev->ops->cancel)
         return;
     while ((req = next_to_ask(q))) {
-        bool returnable = usable(q) && req->seq == (uint16_t)(q->seq_next - 1);
+        bool returnable = !q->broken && req->seq == (uint16_t)(q->seq_next - 1);
         uint32_t generation = req->generation;
 
         req->asked = true;
@@ -287,15 +284,21 @@ static void cancel_held(struct anyhv_queue *q)
     }
 }
 
+/* Nothing is with the device; answers may still wait for a ring that is not there. */
+static bool queue_quiet(const struct anyhv_queue *q)
+{
+    return q->inflight == 0 || (!usable(q) && q->inflight == q->ndone);
+}
+
 static bool all_quiet(const struct anyhv_dev *dev)
 {
     for (unsigned i = 0; i < dev->ops->queues; i++)
-        if (dev->queues[i].inflight)
+        if (!queue_quiet(&dev->queues[i]))
             return false;
     return true;
 }
 
-/* What cannot be answered into the ring any more is taken again from where it was used last. */
+/* A ring that makes no sense gets no answers; where it would go on does not matter either. */
 static void give_up_answers(struct anyhv_queue *q)
 {
     anyhv_core_queue_drop(q);
@@ -309,7 +312,7 @@ int anyhv_core_drain(struct anyhv_queue *q)
     for (uint16_t i = 0; i < q->nreqs; i++)
         q->reqs[i].asked = false;
     cancel_held(q);
-    if (!usable(q))
+    if (q->broken)
         give_up_answers(q);
     publish_late(q);
     core_queue_note(q);
@@ -337,13 +340,11 @@ void anyhv_ctl_resume(struct anyhv_dev *dev)
 /* Somebody waits for a queue or the whole device to become quiet: is it now? */
 static void report_quiet(struct anyhv_dev *dev)
 {
-    bool ended = false;
+    bool ended = dev->quiet_due;
 
-    for (unsigned i = 0; i < dev->ops->queues; i++) {
-        struct anyhv_queue *q = &dev->queues[i];
-
-        ended |= q->draining && !q->inflight;
-    }
+    dev->quiet_due = false;
+    for (unsigned i = 0; i < dev->ops->queues; i++)
+        ended |= dev->queues[i].draining && queue_quiet(&dev->queues[i]);
     if (dev->quiescing && !dev->quiet && all_quiet(dev)) {
         dev->quiet = true;
         ended = true;
@@ -352,32 +353,80 @@ static void report_quiet(struct anyhv_dev *dev)
         dev->port->quiet(dev);
 }
 
+/* ---- what memory has to say ---- */
+
+void anyhv_core_room(struct anyhv_dev *dev)
+{
+    anyhv_core_remap(dev);
+    for (unsigned i = 0; i < dev->ops->queues; i++) {
+        dev->queues[i].pending = true;
+        dev->queues[i].retry = true;
+    }
+    core_work(dev);
+}
+
+static void retry_held(struct anyhv_queue *q)
+{
+    const struct anyhv_device_ops *ops = q->dev->ops;
+
+    if (!q->retry || !usable(q))
+        return;
+    q->retry = false;
+    if (ops->retry && q->held.head)
+        ops->retry(q->dev, q->index);
+}
+
+/* An op said that the guest is gone. True if it is. */
+static bool check_lost(struct anyhv_dev *dev)
+{
+    if (dev->mem->lost && !dev->lost)
+        anyhv_ctl_lost(dev);
+    return dev->lost;
+}
+
 /* ---- the whole device ---- */
 
-bool anyhv_dev_run(struct anyhv_dev *dev, unsigned budget)
+static void all_turns(struct anyhv_dev *dev, unsigned budget)
 {
     unsigned queues = dev->ops->queues, first = dev->turn;
-    bool more = false;
 
-    ANYHV_ASSERT(!dev->running);
-    if (dev->lost)
-        return false;
-    dev->running = true;
     dev->turn = (uint16_t)(first + 1 < queues ? first + 1 : 0); /* each is first in its turn */
     for (unsigned i = 0; i < queues; i++) {
         unsigned index = first + i < queues ? first + i : first + i - queues;
 
+        retry_held(&dev->queues[index]);
         queue_turn(&dev->queues[index], &budget);
     }
-    for (unsigned i = 0; i < queues; i++) {
-        struct anyhv_queue *q = &dev->queues[i];
+    for (unsigned i = 0; i < queues; i++)
+        publish_late(&dev->queues[i]);
+}
 
-        publish_late(q);
-        more |= q->pending && may_take(q);
+/* Asked last: what the callbacks of this run marked counts too. */
+static bool more_to_do(const struct anyhv_dev *dev)
+{
+    for (unsigned i = 0; i < dev->ops->queues; i++) {
+        const struct anyhv_queue *q = &dev->queues[i];
+
+        if ((q->pending && may_take(q)) || (q->retry && usable(q)))
+            return true;
     }
-    dev->running = false;
+    return false;
+}
+
+bool anyhv_dev_run(struct anyhv_dev *dev, unsigned budget)
+{
+    ANYHV_ASSERT(!dev->running);
+    if (check_lost(dev))
+        return false;
+    dev->running = true;
+    if (dev->announce) {
+        dev->announce = false;
+        dev->port->notify(dev, ANYHV_CONFIG);
+    }
+    all_turns(dev, budget);
     report_quiet(dev);
-    return more;
+    dev->running = false;
+    return !check_lost(dev) && more_to_do(dev);
 }
 
 void anyhv_ctl_lost(struct anyhv_dev *dev)

@@ -212,6 +212,7 @@ void anyhv_split_put(struct anyhv_queue *q)
         struct anyhv_req *next = core_slot(q, req->next);
 
         q->next_used++;
+        q->unnotified++;
         q->seq_used++;
         q->inflight--;
         q->ndone--;
@@ -257,6 +258,7 @@ bool anyhv_split_wants_notify(const struct anyhv_queue *q)
 {
     if (!q->event_idx)
         return !(shm_load16(avail_flags(q)) & AVAIL_NO_INTERRUPT);
-    return !q->notified ||
-           core_need_event(shm_load16(used_event(q)), q->next_used, q->notified_used);
+    return !q->notified || q->unnotified > UINT16_MAX ||
+           core_need_event(shm_load16(used_event(q)), q->next_used,
+                           (uint16_t)(q->next_used - q->unnotified));
 }

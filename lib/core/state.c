@@ -141,25 +141,49 @@ static int restart_queue(struct anyhv_dev *dev, unsigned i)
     return anyhv_ctl_queue_start(dev, i, &setup);
 }
 
-/* What the device says it was, it becomes; @queues: with its rings running. */
+static int restart_queues(struct anyhv_dev *dev)
+{
+    int rc = ANYHV_OK;
+
+    for (unsigned i = 0; i < dev->ops->queues && !rc; i++)
+        if (dev->queues[i].state->enabled)
+            rc = restart_queue(dev, i);
+    return rc;
+}
+
+/*
+ * An interrupt may have got lost with the process that owed it, so each ring and the configuration
+ * interrupt once. Drivers expect stray ones.
+ */
+static void go_on(struct anyhv_dev *dev)
+{
+    for (unsigned i = 0; i < dev->ops->queues; i++)
+        dev->queues[i].unnotified = dev->queues[i].started;
+    dev->announce = true;
+    anyhv_core_driver_ok(dev);
+}
+
+/* What the block says the device was, it becomes; @queues: with its rings running. */
 static int adopt(struct anyhv_dev *dev, bool queues)
 {
+    struct anyhv_state *st = dev->state;
+    uint8_t status = st->status;
     int rc = check_status(dev);
 
     for (unsigned i = 0; i < dev->ops->queues && !rc; i++)
         rc = check_queue(dev->queues[i].state);
-    if (rc || core_status_has(dev, ANYHV_S_NEEDS_RESET))
-        return rc; /* a device that wanted a reset still does: nothing runs */
-    for (unsigned i = 0; i < dev->ops->queues && !rc; i++) {
-        if (!dev->queues[i].state->enabled)
-            continue;
-        if (queues)
-            rc = restart_queue(dev, i);
-        else
-            dev->queues[i].state->enabled = 0;
-    }
-    if (!rc && core_status_has(dev, ANYHV_S_DRIVER_OK))
-        anyhv_core_driver_ok(dev);
+    if (rc)
+        return rc;
+    anyhv_core_config_keep_written(dev);
+    if (status & ANYHV_S_NEEDS_RESET)
+        return ANYHV_OK; /* a device that wanted a reset still does: nothing runs */
+    for (unsigned i = 0; i < dev->ops->queues && !queues; i++)
+        dev->queues[i].state->enabled = 0;
+    st->status = status & (uint8_t)~ANYHV_S_DRIVER_OK; /* the driver hears of no failed attempt */
+    rc = restart_queues(dev);
+    st->status = status;
+    if (!rc && (status & ANYHV_S_DRIVER_OK))
+        go_on(dev);
     return rc;
 }
 
@@ -227,6 +251,7 @@ static int load_device(struct anyhv_dev *dev, const uint8_t *at, size_t len)
 int anyhv_dev_load(struct anyhv_dev *dev, const void *buf, size_t len, bool queues)
 {
     const uint8_t *at = buf;
+    uint32_t generation = dev->state->generation;
     int rc;
 
     if (dev->state->status)
@@ -242,7 +267,10 @@ int anyhv_dev_load(struct anyhv_dev *dev, const void *buf, size_t len, bool queu
     rc = load_device(dev, at + dev->ops->config_len, len - saved_size(dev));
     if (!rc)
         rc = adopt(dev, queues);
-    if (rc)
+    if (rc) {
+        dev->state->generation = generation;
         anyhv_core_reset(dev);
+        anyhv_core_config_fresh(dev);
+    }
     return rc;
 }

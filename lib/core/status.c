@@ -82,10 +82,14 @@ void anyhv_core_reset(struct anyhv_dev *dev)
     st->shm_sel = 0;
     anyhv_core_config_reset(dev);
     dev->started = false;
-    dev->quiescing = false;
+    dev->announce = false;
     dev->lost = false;
+    if (dev->port->reset)
+        dev->port->reset(dev);
     if (was_started && dev->ops->stop)
         dev->ops->stop(dev);
+    if (dev->quiet_due || (dev->quiescing && !dev->quiet))
+        core_work(dev); /* whoever waits for quiet is told: a driver cannot end that wait */
 }
 
 /* The driver is ready: the device starts, and every ring is looked at once without a kick. */

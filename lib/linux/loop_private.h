@@ -32,9 +32,10 @@ struct anyhv_loop {
     uint64_t horizon;           /* this round's time: what is due later waits for the next */
     uint64_t programmed;        /* what the timerfd is set to, 0: off */
 
-    struct task_list tasks;    /* made ready */
-    struct task_list running;  /* of the tasks phase under way, not yet run */
-    struct post_list arriving; /* of the posts phase under way, not yet run */
+    struct task_list tasks;     /* made ready */
+    struct task_list running;   /* of the tasks phase under way, not yet run */
+    struct anyhv_task *current; /* the one that runs, unless it cancelled itself */
+    struct post_list arriving;  /* of the posts phase under way, not yet run */
 
     pthread_mutex_t lock; /* guards posts, and writes to and reads from the eventfd */
     struct post_list posts;

@@ -43,6 +43,8 @@ void anyhv_task_ready(struct anyhv_loop *loop, struct anyhv_task *task)
 
 void anyhv_task_cancel(struct anyhv_task *task)
 {
+    if (task->loop && task->loop->current == task)
+        task->loop->current = NULL; /* from its own run(): not once more */
     if (!task->queued)
         return;
     if (!task_remove(&task->loop->running, task))
@@ -60,9 +62,11 @@ int anyhv_loop_run_tasks(struct anyhv_loop *loop)
     while ((task = loop->running.head) != NULL) {
         task_remove(&loop->running, task);
         task->queued = false;
-        if (task->run(task))
+        loop->current = task;
+        if (task->run(task) && loop->current == task)
             anyhv_task_ready(loop, task);
         ran++;
     }
+    loop->current = NULL;
     return ran;
 }

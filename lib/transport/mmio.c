@@ -82,6 +82,13 @@ static void port_quiet(struct anyhv_dev *dev)
         mmio->ops->quiet(mmio);
 }
 
+static void port_reset(struct anyhv_dev *dev)
+{
+    struct anyhv_mmio *mmio = anyhv_dev_port(dev);
+
+    mmio->ops->irq(mmio, false);
+}
+
 #define MMIO_FEATURES                                                                      \
     (ANYHV_F_INDIRECT_DESC | ANYHV_F_EVENT_IDX | ANYHV_F_VERSION_1 | ANYHV_F_RING_PACKED | \
      ANYHV_F_IN_ORDER | ANYHV_F_NOTIFICATION_DATA | ANYHV_F_RING_RESET)
@@ -91,6 +98,7 @@ const struct anyhv_port_ops anyhv_mmio_port = {
     .work = port_work,
     .queue_changed = port_queue_changed,
     .quiet = port_quiet,
+    .reset = port_reset,
     .features = MMIO_FEATURES,
 };
 
@@ -99,6 +107,7 @@ const struct anyhv_port_ops anyhv_mmio_port_platform = {
     .work = port_work,
     .queue_changed = port_queue_changed,
     .quiet = port_quiet,
+    .reset = port_reset,
     .features = MMIO_FEATURES | ANYHV_F_ACCESS_PLATFORM,
 };
 
@@ -261,8 +270,6 @@ static int acknowledge(struct anyhv_mmio *mmio, uint32_t bits)
 static int write_status(struct anyhv_mmio *mmio, uint32_t value)
 {
     anyhv_ctl_set_status(&mmio->dev, (uint8_t)value);
-    if ((uint8_t)value == 0)
-        mmio->ops->irq(mmio, false);
     return ANYHV_OK;
 }
 
