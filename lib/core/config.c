@@ -30,19 +30,24 @@ void anyhv_core_config_reset(struct anyhv_dev *dev)
     fresh(dev, dev->ops->config_w_off, (uint32_t)dev->ops->config_w_off + dev->ops->config_w_len);
 }
 
-/* After a resume or load: only what the driver may write is the driver's to tell. */
+void anyhv_core_config_written(struct anyhv_dev *dev, const uint8_t *from)
+{
+    const struct anyhv_device_ops *ops = dev->ops;
+
+    if (ops->config_w_len == 0)
+        return;
+    memmove(dev->config + ops->config_w_off, from + ops->config_w_off, ops->config_w_len);
+    if (ops->config_written)
+        ops->config_written(dev, ops->config_w_off, ops->config_w_len);
+}
+
 void anyhv_core_config_keep_written(struct anyhv_dev *dev)
 {
     const struct anyhv_device_ops *ops = dev->ops;
 
-    if (ops->config_w_len == 0) {
-        anyhv_core_config_fresh(dev);
-        return;
-    }
-    fresh(dev, 0, ops->config_w_off);
+    fresh(dev, 0, ops->config_w_len ? ops->config_w_off : ops->config_len);
     fresh(dev, (uint32_t)ops->config_w_off + ops->config_w_len, ops->config_len);
-    if (ops->config_written)
-        ops->config_written(dev, ops->config_w_off, ops->config_w_len);
+    anyhv_core_config_written(dev, dev->config);
 }
 
 const uint8_t *anyhv_config(const struct anyhv_dev *dev)

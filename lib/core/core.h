@@ -57,7 +57,10 @@ int anyhv_core_resume(struct anyhv_dev *dev); /* the state block, hostile, becom
 /* ---- config.c ---- */
 void anyhv_core_config_fresh(struct anyhv_dev *dev); /* all of it, as the device type has it */
 void anyhv_core_config_reset(struct anyhv_dev *dev); /* what the driver may write */
-void anyhv_core_config_keep_written(struct anyhv_dev *dev); /* everything else */
+/* The driver's window from @from, the bytes of a whole space, hostile. */
+void anyhv_core_config_written(struct anyhv_dev *dev, const uint8_t *from);
+/* After a resume in place: the window stays, everything else is fresh. */
+void anyhv_core_config_keep_written(struct anyhv_dev *dev);
 
 /* ---- queue.c ---- */
 static inline bool core_has(const struct anyhv_dev *dev, uint64_t feature)

@@ -225,6 +225,7 @@ static void start_at(struct anyhv_queue *q, uint32_t base)
         /* All that was taken has been used when a split ring moves: one index says it all. */
         q->next_avail = (uint16_t)base;
         q->next_used = (uint16_t)base;
+        q->avail_wrap = q->used_wrap = false;
     }
     q->avail_seen = q->next_avail;
     q->inflight = 0;

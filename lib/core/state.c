@@ -174,7 +174,6 @@ static int adopt(struct anyhv_dev *dev, bool queues)
         rc = check_queue(dev->queues[i].state);
     if (rc)
         return rc;
-    anyhv_core_config_keep_written(dev);
     if (status & ANYHV_S_NEEDS_RESET)
         return ANYHV_OK; /* a device that wanted a reset still does: nothing runs */
     for (unsigned i = 0; i < dev->ops->queues && !queues; i++)
@@ -197,6 +196,7 @@ int anyhv_core_resume(struct anyhv_dev *dev)
     if (st->size != ANYHV_STATE_SIZE(ops->queues, ops->config_len) || st->device_id != ops->id ||
         st->queues != ops->queues || st->config_len != ops->config_len)
         return ANYHV_E_VERSION;
+    anyhv_core_config_keep_written(dev);
     return adopt(dev, true);
 }
 
@@ -263,14 +263,13 @@ int anyhv_dev_load(struct anyhv_dev *dev, const void *buf, size_t len, bool queu
     at += SAVED_HEADER;
     for (unsigned i = 0; i < dev->ops->queues; i++, at += SAVED_QUEUE)
         load_queue(dev->queues[i].state, at);
-    memcpy(dev->config, at, dev->ops->config_len);
+    anyhv_core_config_written(dev, at);
     rc = load_device(dev, at + dev->ops->config_len, len - saved_size(dev));
     if (!rc)
         rc = adopt(dev, queues);
     if (rc) {
         dev->state->generation = generation;
         anyhv_core_reset(dev);
-        anyhv_core_config_fresh(dev);
     }
     return rc;
 }
