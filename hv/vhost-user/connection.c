@@ -317,7 +317,7 @@ static void connection_init(struct vu_connection *c, struct vu_module *module, i
     c->resume = (struct anyhv_task){.run = resume_message, .priv = c};
     vu_rings_init(c);
     vu_backend_init(c);
-    anyhv_mem_init(&c->mem, c->table, VU_SLOTS, NULL, NULL);
+    anyhv_mem_init(&c->mem, c->regions, VU_SLOTS, NULL, NULL);
 }
 
 static int attach(struct vu_connection *c)

@@ -53,14 +53,15 @@ static enum vu_verdict check_region(const struct vu_message *m, unsigned i,
 }
 
 static enum vu_verdict check_overlap(const struct vu_message *m, unsigned i,
-                                     const struct vu_wire_region *w,
-                                     struct vu_region *const *others, unsigned count)
+                                     const struct vu_wire_region *w, const struct vu_table *others)
 {
-    for (unsigned k = 0; k < count; k++) {
-        if (overlap(w->guest, w->size, others[k]->guest, others[k]->size))
+    for (unsigned k = 0; k < others->count; k++) {
+        const struct vu_region *other = others->region[k];
+
+        if (overlap(w->guest, w->size, other->guest, other->size))
             return vu_refused(m, "region %u: guest addresses at 0x%" PRIx64 " overlap region %u", i,
                               w->guest, k);
-        if (overlap(w->user, w->size, others[k]->user, others[k]->size))
+        if (overlap(w->user, w->size, other->user, other->size))
             return vu_refused(m, "region %u: user addresses at 0x%" PRIx64 " overlap region %u", i,
                               w->user, k);
     }
@@ -69,15 +70,15 @@ static enum vu_verdict check_overlap(const struct vu_message *m, unsigned i,
 
 /* Maps region @i of the message, which must not overlap @others; the descriptor stays there. */
 static enum vu_verdict region_map(const struct vu_message *m, unsigned i,
-                                  const struct vu_wire_region *w, struct vu_region *const *others,
-                                  unsigned count, struct vu_region **out)
+                                  const struct vu_wire_region *w, const struct vu_table *others,
+                                  struct vu_region **out)
 {
     enum vu_verdict verdict = check_region(m, i, w);
     struct vu_region *region;
     int rc;
 
     if (verdict == VU_DONE)
-        verdict = check_overlap(m, i, w, others, count);
+        verdict = check_overlap(m, i, w, others);
     if (verdict != VU_DONE)
         return verdict;
     region = calloc(1, sizeof(*region));
@@ -149,23 +150,23 @@ static enum vu_verdict rings_follow(struct vu_connection *c, struct vu_message *
     return VU_DONE;
 }
 
-static enum vu_verdict table_verdict(struct vu_message *m, int rc)
+/*
+ * The common end of a change: @rc of its preparation or of itself. After a failure the rings that
+ * had made way come back where they were.
+ */
+static enum vu_verdict table_verdict(struct vu_connection *c, struct vu_message *m, int rc)
 {
     if (rc == ANYHV_LATER)
         return VU_LATER;
+    vu_rings_update(c);
     return vu_refused(m, "the table cannot be changed: %s", anyhv_result_name(rc));
 }
 
 /* ---- SET_MEM_TABLE ---- */
 
-struct new_table {
-    unsigned count;
-    struct vu_region *region[VU_TABLE_REGIONS];
-};
-
 static int replace_table(struct vu_connection *c, const void *what)
 {
-    const struct new_table *table = what;
+    const struct vu_table *table = what;
     struct anyhv_region regions[VU_TABLE_REGIONS];
 
     for (unsigned i = 0; i < table->count; i++)
@@ -173,35 +174,10 @@ static int replace_table(struct vu_connection *c, const void *what)
     return anyhv_mem_replace(&c->mem, regions, table->count);
 }
 
-static enum vu_verdict map_table(const struct vu_message *m, struct new_table *table)
-{
-    const struct vu_mem_table *wire = &m->payload.table;
-    enum vu_verdict verdict;
-
-    for (table->count = 0; table->count < wire->count; table->count++) {
-        verdict = region_map(m, table->count, &wire->region[table->count], table->region,
-                             table->count, &table->region[table->count]);
-        if (verdict != VU_DONE)
-            return verdict;
-    }
-    return VU_DONE;
-}
-
-static void free_table(struct new_table *table)
-{
-    for (unsigned i = 0; i < table->count; i++)
-        region_free(table->region[i]);
-}
-
-enum vu_verdict vu_set_mem_table(struct vu_connection *c, struct vu_message *m)
+static enum vu_verdict check_table(const struct vu_message *m)
 {
     uint32_t count = m->payload.table.count;
-    struct new_table table = {0};
-    enum vu_verdict verdict;
-    int rc;
 
-    if (m->step)
-        return rings_follow(c, m);
     if (count > VU_TABLE_REGIONS)
         return vu_malformed(m, "%" PRIu32 " regions, at most %u", count, VU_TABLE_REGIONS);
     /* User-Mode Linux sends its whole array, however many regions it says are in it. */
@@ -210,19 +186,55 @@ enum vu_verdict vu_set_mem_table(struct vu_connection *c, struct vu_message *m)
                             m->header.size, count);
     if (m->nfds != count)
         return vu_malformed(m, "%u descriptors for %" PRIu32 " regions", m->nfds, count);
+    return VU_DONE;
+}
+
+static enum vu_verdict map_table(const struct vu_message *m, struct vu_table *table)
+{
+    const struct vu_mem_table *wire = &m->payload.table;
+    enum vu_verdict verdict;
+
+    for (table->count = 0; table->count < wire->count; table->count++) {
+        verdict = region_map(m, table->count, &wire->region[table->count], table,
+                             &table->region[table->count]);
+        if (verdict != VU_DONE)
+            return verdict;
+    }
+    return VU_DONE;
+}
+
+static void free_table(struct vu_table *table)
+{
+    for (unsigned i = 0; i < table->count; i++)
+        region_free(table->region[i]);
+    table->count = 0;
+}
+
+enum vu_verdict vu_set_mem_table(struct vu_connection *c, struct vu_message *m)
+{
+    struct vu_table table;
+    enum vu_verdict verdict;
+    int rc;
+
+    if (m->step)
+        return rings_follow(c, m);
+    verdict = check_table(m);
+    if (verdict != VU_DONE)
+        return verdict;
     verdict = map_table(m, &table);
     if (verdict == VU_DONE) {
-        rc = change_table(c, replace_table, &table);
+        rc = vu_rings_make_way(c, &table);
+        if (rc == ANYHV_OK)
+            rc = change_table(c, replace_table, &table);
         if (rc != ANYHV_OK)
-            verdict = table_verdict(m, rc);
+            verdict = table_verdict(c, m, rc);
     }
     if (verdict != VU_DONE) {
         free_table(&table); /* the old table stands */
         return verdict;
     }
-    vu_memory_drop(c);
-    memcpy(c->regions, table.region, count * sizeof(table.region[0]));
-    c->nregions = count;
+    free_table(&c->memory);
+    c->memory = table;
     return rings_follow(c, m);
 }
 
@@ -237,24 +249,27 @@ static int add_region(struct vu_connection *c, const void *what)
 
 enum vu_verdict vu_add_mem_reg(struct vu_connection *c, struct vu_message *m)
 {
+    struct vu_table *table = &c->memory;
     enum vu_verdict verdict;
     struct vu_region *region;
     int rc;
 
     if (m->step)
         return rings_follow(c, m);
-    if (c->nregions == VU_SLOTS)
+    if (table->count == VU_SLOTS)
         return vu_refused(m, "all %u slots are taken", VU_SLOTS);
-    verdict = region_map(m, 0, &m->payload.single.region, c->regions, c->nregions, &region);
+    verdict = region_map(m, 0, &m->payload.single.region, table, &region);
     if (verdict != VU_DONE)
         return verdict;
-    rc = change_table(c, add_region, region);
-    if (rc != ANYHV_OK) {
-        region_free(region);
-        return table_verdict(m, rc);
-    }
-    c->regions[c->nregions++] = region;
-    return rings_follow(c, m);
+    table->region[table->count++] = region;
+    rc = vu_rings_make_way(c, table);
+    if (rc == ANYHV_OK)
+        rc = change_table(c, add_region, region);
+    if (rc == ANYHV_OK)
+        return rings_follow(c, m);
+    table->count--;
+    region_free(region);
+    return table_verdict(c, m, rc);
 }
 
 static int remove_region(struct vu_connection *c, const void *what)
@@ -267,27 +282,26 @@ static int remove_region(struct vu_connection *c, const void *what)
 enum vu_verdict vu_rem_mem_reg(struct vu_connection *c, struct vu_message *m)
 {
     const struct vu_wire_region *w = &m->payload.single.region;
+    struct vu_table *table = &c->memory;
     unsigned i;
     int rc;
 
-    if (m->step)
-        return rings_follow(c, m);
-    for (i = 0; i < c->nregions; i++) {
-        if (c->regions[i]->guest == w->guest && c->regions[i]->size == w->size &&
-            c->regions[i]->user == w->user)
+    for (i = 0; i < table->count; i++) {
+        if (table->region[i]->guest == w->guest && table->region[i]->size == w->size &&
+            table->region[i]->user == w->user)
             break;
     }
-    if (i == c->nregions)
+    if (i == table->count)
         return vu_refused(m,
                           "no region with guest address 0x%" PRIx64 ", size 0x%" PRIx64
                           ", user address 0x%" PRIx64,
                           w->guest, w->size, w->user);
-    rc = change_table(c, remove_region, c->regions[i]);
+    rc = change_table(c, remove_region, table->region[i]);
     if (rc != ANYHV_OK)
-        return table_verdict(m, rc);
-    region_free(c->regions[i]);
-    c->regions[i] = c->regions[--c->nregions];
-    return rings_follow(c, m);
+        return table_verdict(c, m, rc);
+    region_free(table->region[i]);
+    table->region[i] = table->region[--table->count];
+    return VU_DONE; /* rings that were there wait until the guest address comes back */
 }
 
 enum vu_verdict vu_get_max_mem_slots(struct vu_connection *c, struct vu_message *m)
@@ -298,10 +312,10 @@ enum vu_verdict vu_get_max_mem_slots(struct vu_connection *c, struct vu_message 
 
 /* ---- looking at it ---- */
 
-bool vu_memory_translate(const struct vu_connection *c, uint64_t user, uint64_t *guest)
+bool vu_memory_translate(const struct vu_table *table, uint64_t user, uint64_t *guest)
 {
-    for (unsigned i = 0; i < c->nregions; i++) {
-        const struct vu_region *region = c->regions[i];
+    for (unsigned i = 0; i < table->count; i++) {
+        const struct vu_region *region = table->region[i];
 
         if (user >= region->user && user - region->user < region->size) {
             *guest = region->guest + (user - region->user);
@@ -313,11 +327,12 @@ bool vu_memory_translate(const struct vu_connection *c, uint64_t user, uint64_t 
 
 bool vu_memory_lost(const struct vu_connection *c)
 {
-    for (unsigned i = 0; i < c->nregions; i++) {
-        if (anyhv_fdmem_lost(&c->regions[i]->map)) {
+    for (unsigned i = 0; i < c->memory.count; i++) {
+        const struct vu_region *region = c->memory.region[i];
+
+        if (anyhv_fdmem_lost(&region->map)) {
             anyhv_log(ANYHV_LOG_WARNING, "vu.memory",
-                      "the file behind guest address 0x%" PRIx64 " has shrunk",
-                      c->regions[i]->guest);
+                      "the file behind guest address 0x%" PRIx64 " has shrunk", region->guest);
             return true;
         }
     }
@@ -326,7 +341,5 @@ bool vu_memory_lost(const struct vu_connection *c)
 
 void vu_memory_drop(struct vu_connection *c)
 {
-    for (unsigned i = 0; i < c->nregions; i++)
-        region_free(c->regions[i]);
-    c->nregions = 0;
+    free_table(&c->memory);
 }

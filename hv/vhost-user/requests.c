@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of requests, and the handlers for negotiation, status and configuration. The rings'
- * and the memory's handlers are in rings.c and memory.c.
+ * and the memory's handlers are in ring_requests.c and memory.c.
  */
 #include "vu.h"
 
@@ -83,9 +83,11 @@ static enum vu_verdict set_features(struct vu_connection *c, struct vu_message *
         return vu_refused(m, "features 0x%" PRIx64 " were not offered", features & ~offer);
     if (c->features_set && features == c->features)
         return VU_DONE; /* sent again at any time; nothing may be disturbed */
-    if (vu_rings_running(c))
+    if (vu_rings_running(c)) {
+        anyhv_ctl_set_features(&c->dev, features & ~VU_F_PROTOCOL_FEATURES); /* counted, no more */
         return vu_refused(m, "features 0x%" PRIx64 " while rings run with 0x%" PRIx64, features,
                           c->features);
+    }
     c->features = features;
     c->features_set = true;
     renegotiate(c);

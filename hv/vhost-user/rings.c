@@ -4,7 +4,7 @@
  * runs a queue exactly while both are true, so that a ring that is not enabled has no side
  * effects: its requests have been finished or given back before the front end hears "done".
  *
- * Every message changes wishes only; ring_update() then makes core follow.
+ * Every message changes wishes only; vu_ring_update() then makes core follow.
  */
 #include "vu.h"
 
@@ -17,7 +17,7 @@
 
 /* ---- signals ---- */
 
-static void signal_peer(int *fd, const struct vu_ring *r, const char *what)
+void vu_ring_signal(int *fd, const struct vu_ring *r, const char *what)
 {
     if (*fd < 0 || vu_event_signal(*fd) == 0)
         return;
@@ -43,6 +43,11 @@ static void kick_ready(struct anyhv_watch *watch, uint32_t events)
         anyhv_ctl_kick(&r->connection->dev, r->index);
 }
 
+void vu_ring_look(struct vu_ring *r)
+{
+    anyhv_ctl_queue_pause(&r->connection->dev, r->index, false);
+}
+
 /* Rings without a kick are looked at from time to time. */
 static void poll_rings(struct anyhv_timer *timer)
 {
@@ -53,7 +58,7 @@ static void poll_rings(struct anyhv_timer *timer)
         if (!c->rings[i].polled || !c->rings[i].running)
             continue;
         again = true;
-        anyhv_ctl_kick(&c->dev, i);
+        vu_ring_look(&c->rings[i]);
     }
     if (again)
         anyhv_timer_set(c->module->server->loop, &c->poll, VU_POLL_NS);
@@ -70,7 +75,7 @@ static void port_notify(struct anyhv_dev *dev, int queue)
     if (queue == ANYHV_CONFIG)
         vu_backend_config_changed(c);
     else
-        signal_peer(&c->rings[queue].call_fd, &c->rings[queue], "call");
+        vu_ring_signal(&c->rings[queue].call_fd, &c->rings[queue], "call");
 }
 
 static void port_work(struct anyhv_dev *dev)
@@ -86,7 +91,7 @@ static void port_queue_changed(struct anyhv_dev *dev, unsigned queue)
     struct vu_connection *c = anyhv_dev_port(dev);
 
     if (c->open && anyhv_ctl_queue_broken(dev, queue))
-        signal_peer(&c->rings[queue].err_fd, &c->rings[queue], "errors");
+        vu_ring_signal(&c->rings[queue].err_fd, &c->rings[queue], "errors");
 }
 
 static void port_quiet(struct anyhv_dev *dev)
@@ -112,26 +117,25 @@ const struct anyhv_port_ops vu_port = {
 
 /* ---- wishes -> core ---- */
 
-static bool packed(const struct vu_connection *c)
+bool vu_rings_packed(const struct vu_connection *c)
 {
     return c->features & ANYHV_F_RING_PACKED;
 }
 
-static uint32_t ring_base(const struct vu_ring *r)
+uint32_t vu_ring_base(const struct vu_ring *r)
 {
     if (r->has_base)
         return r->base;
-    return packed(r->connection) ? ANYHV_BASE_PACKED : ANYHV_BASE_SPLIT;
+    return vu_rings_packed(r->connection) ? ANYHV_BASE_PACKED : ANYHV_BASE_SPLIT;
 }
 
-/* Where the ring is in guest addresses, by the table of this moment. False: not in it. */
-static bool locate(const struct vu_ring *r, struct anyhv_queue_setup *setup)
+/* Where the ring is in guest addresses, by a memory table. False: not in it. */
+static bool locate(const struct vu_ring *r, const struct vu_table *table,
+                   struct anyhv_queue_setup *setup)
 {
-    const struct vu_connection *c = r->connection;
-
-    return r->has_addr && vu_memory_translate(c, r->user_desc, &setup->desc) &&
-           vu_memory_translate(c, r->user_avail, &setup->driver) &&
-           vu_memory_translate(c, r->user_used, &setup->device);
+    return r->has_addr && vu_memory_translate(table, r->user_desc, &setup->desc) &&
+           vu_memory_translate(table, r->user_avail, &setup->driver) &&
+           vu_memory_translate(table, r->user_used, &setup->device);
 }
 
 static bool wanted(const struct vu_ring *r)
@@ -139,15 +143,23 @@ static bool wanted(const struct vu_ring *r)
     return r->kicked && r->enabled && r->has_addr && r->num && vu_negotiated(r->connection);
 }
 
+/*
+ * ANYHV_LATER: it drains. ANYHV_E_BADADDR: requests are in work and the ring's memory has gone, so
+ * nobody can say where it would go on; it has stopped all the same.
+ */
 static int ring_stop(struct vu_ring *r)
 {
     int rc = anyhv_ctl_queue_stop(&r->connection->dev, r->index, true, &r->base);
 
-    if (rc != ANYHV_OK)
+    if (rc == ANYHV_LATER)
         return rc;
-    r->has_base = true;
+    if (rc != ANYHV_OK) {
+        anyhv_ctl_queue_stop(&r->connection->dev, r->index, false, NULL);
+        r->kicked = false;
+    }
+    r->has_base = rc == ANYHV_OK;
     r->running = false;
-    return ANYHV_OK;
+    return rc;
 }
 
 static int ring_start(struct vu_ring *r, bool located)
@@ -156,7 +168,7 @@ static int ring_start(struct vu_ring *r, bool located)
     int rc = located ? vu_negotiate(c) : ANYHV_E_BADADDR;
 
     r->setup.size = r->num;
-    r->setup.base = ring_base(r);
+    r->setup.base = vu_ring_base(r);
     if (rc == ANYHV_OK)
         rc = anyhv_ctl_queue_start(&c->dev, r->index, &r->setup);
     if (rc != ANYHV_OK) {
@@ -181,16 +193,14 @@ static bool same_place(const struct anyhv_queue_setup *a, const struct anyhv_que
 }
 
 /*
- * ANYHV_LATER: a request has to be finished first, port->quiet tells when.
- *
  * A ring whose memory left the table runs on in core's eyes, without memory, until its guest
  * address comes back; behind which front-end address makes no difference. Only when the
  * front-end address now means another guest address the ring moves.
  */
-static int ring_update(struct vu_ring *r)
+int vu_ring_update(struct vu_ring *r)
 {
     struct anyhv_queue_setup now = r->setup;
-    bool located = locate(r, &now);
+    bool located = locate(r, &r->connection->memory, &now);
     int rc;
 
     if (r->running && (!wanted(r) || (located && !same_place(&now, &r->setup)))) {
@@ -210,7 +220,7 @@ int vu_rings_update(struct vu_connection *c)
     int result = ANYHV_OK;
 
     for (unsigned i = 0; i < c->nrings; i++) {
-        int rc = ring_update(&c->rings[i]);
+        int rc = vu_ring_update(&c->rings[i]);
 
         if (rc == ANYHV_LATER)
             return rc;
@@ -220,15 +230,20 @@ int vu_rings_update(struct vu_connection *c)
     return result;
 }
 
-static enum vu_verdict update_verdict(struct vu_ring *r, const struct vu_message *m)
+int vu_rings_make_way(struct vu_connection *c, const struct vu_table *table)
 {
-    int rc = ring_update(r);
+    for (unsigned i = 0; i < c->nrings; i++) {
+        struct vu_ring *r = &c->rings[i];
+        struct anyhv_queue_setup then = r->setup;
+        int rc;
 
-    if (rc == ANYHV_LATER)
-        return VU_LATER;
-    if (rc != ANYHV_OK)
-        return vu_refused(m, "ring %u cannot start: %s", r->index, anyhv_result_name(rc));
-    return VU_DONE;
+        if (!r->running || !locate(r, table, &then) || same_place(&then, &r->setup))
+            continue;
+        rc = ring_stop(r);
+        if (rc != ANYHV_OK)
+            return rc;
+    }
+    return ANYHV_OK;
 }
 
 /* ---- all rings ---- */
@@ -245,7 +260,7 @@ void vu_rings_init(struct vu_connection *c)
     c->poll = (struct anyhv_timer){.fire = poll_rings, .priv = c};
 }
 
-static void drop_kick(struct vu_ring *r)
+void vu_ring_drop_kick(struct vu_ring *r)
 {
     anyhv_watch_del(&r->kick);
     vu_fd_close(&r->kick_fd);
@@ -255,7 +270,7 @@ static void drop_kick(struct vu_ring *r)
 void vu_rings_drop(struct vu_connection *c)
 {
     for (unsigned i = 0; i < c->nrings; i++) {
-        drop_kick(&c->rings[i]);
+        vu_ring_drop_kick(&c->rings[i]);
         vu_fd_close(&c->rings[i].call_fd);
         vu_fd_close(&c->rings[i].err_fd);
         c->rings[i].running = false;
@@ -268,7 +283,7 @@ void vu_rings_reset(struct vu_connection *c)
     for (unsigned i = 0; i < c->nrings; i++) {
         struct vu_ring *r = &c->rings[i];
 
-        drop_kick(r);
+        vu_ring_drop_kick(r);
         r->running = r->enabled = r->has_addr = r->has_base = false;
         r->num = 0;
     }
@@ -288,227 +303,4 @@ void vu_rings_enable_all(struct vu_connection *c)
 {
     for (unsigned i = 0; i < c->nrings; i++)
         c->rings[i].enabled = true;
-}
-
-/* ---- messages ---- */
-
-/* NULL, with a line in the log: the index is out of range, which ends the connection. */
-static struct vu_ring *find_ring(struct vu_connection *c, const struct vu_message *m,
-                                 uint64_t index)
-{
-    if (index < c->nrings)
-        return &c->rings[index];
-    vu_malformed(m, "ring %" PRIu64 ", the device has %u", index, c->nrings);
-    return NULL;
-}
-
-enum vu_verdict vu_set_vring_num(struct vu_connection *c, struct vu_message *m)
-{
-    struct vu_ring *r = find_ring(c, m, m->payload.state.index);
-    uint32_t num = m->payload.state.num, max;
-
-    if (!r)
-        return VU_END;
-    max = anyhv_ctl_queue_max(&c->dev, r->index);
-    if (num == 0 || num > max)
-        return vu_refused(m, "ring %u: size %" PRIu32 ", not 1 to %" PRIu32, r->index, num, max);
-    if (c->features_set && !packed(c) && (num & (num - 1)))
-        return vu_refused(m, "ring %u: size %" PRIu32 " is not a power of two", r->index, num);
-    if (r->running && num != r->num)
-        return vu_refused(m, "ring %u runs with size %u", r->index, r->num);
-    r->num = (uint16_t)num;
-    return VU_DONE;
-}
-
-/* Tells which of the three areas is not in memory. */
-static enum vu_verdict check_addr(const struct vu_connection *c, const struct vu_message *m)
-{
-    const struct vu_vring_addr *a = &m->payload.addr;
-    const struct {
-        const char *name;
-        uint64_t user;
-    } areas[] = {{"desc", a->desc}, {"avail", a->avail}, {"used", a->used}};
-    uint64_t guest;
-
-    for (unsigned i = 0; i < 3; i++) {
-        if (!vu_memory_translate(c, areas[i].user, &guest))
-            return vu_refused(m, "ring %" PRIu32 ": %s at 0x%" PRIx64 " is not in memory", a->index,
-                              areas[i].name, areas[i].user);
-    }
-    return VU_DONE;
-}
-
-enum vu_verdict vu_set_vring_addr(struct vu_connection *c, struct vu_message *m)
-{
-    const struct vu_vring_addr *a = &m->payload.addr;
-    struct vu_ring *r = find_ring(c, m, a->index);
-    enum vu_verdict verdict;
-
-    if (!r)
-        return VU_END;
-    if (a->flags)
-        return vu_refused(m, "ring %u: flags 0x%" PRIx32 ", but no log was offered", r->index,
-                          a->flags);
-    verdict = check_addr(c, m);
-    if (verdict != VU_DONE)
-        return verdict;
-    r->user_desc = a->desc;
-    r->user_avail = a->avail;
-    r->user_used = a->used;
-    r->has_addr = true;
-    return update_verdict(r, m); /* also handled again while a running ring drains */
-}
-
-/* Core checks again at the start; here the message can still be named. */
-static bool base_fits(const struct vu_ring *r, uint32_t base)
-{
-    if (!r->connection->features_set)
-        return true;
-    if (!packed(r->connection))
-        return base <= UINT16_MAX;
-    return !r->num || ((base & 0x7fff) < r->num && (base >> 16 & 0x7fff) < r->num);
-}
-
-enum vu_verdict vu_set_vring_base(struct vu_connection *c, struct vu_message *m)
-{
-    struct vu_ring *r = find_ring(c, m, m->payload.state.index);
-    uint32_t base = m->payload.state.num;
-
-    if (!r)
-        return VU_END;
-    if (r->running)
-        return vu_refused(m, "ring %u runs", r->index);
-    if (!base_fits(r, base))
-        return vu_refused(m, "ring %u: base 0x%" PRIx32 " is outside a ring of %u", r->index, base,
-                          r->num);
-    r->base = base;
-    r->has_base = true;
-    return VU_DONE;
-}
-
-enum vu_verdict vu_get_vring_base(struct vu_connection *c, struct vu_message *m)
-{
-    struct vu_ring *r = find_ring(c, m, m->payload.state.index);
-    struct vu_vring_state state;
-
-    if (!r)
-        return VU_END;
-    r->kicked = false;
-    if (ring_update(r) == ANYHV_LATER)
-        return VU_LATER;
-    drop_kick(r);
-    vu_fd_close(&r->call_fd);
-    state = (struct vu_vring_state){.index = r->index, .num = ring_base(r)};
-    return vu_reply(c, &state, sizeof(state));
-}
-
-/*
- * The common part of kick, call and err: *@ring and *@fd (-1: the message has none; else ours, and
- * still in the message).
- */
-static enum vu_verdict ring_fd(struct vu_connection *c, const struct vu_message *m,
-                               struct vu_ring **ring, int *fd)
-{
-    uint64_t value = m->payload.u64;
-    bool none = value & VU_VRING_NO_FD;
-
-    if (value & ~(VU_VRING_INDEX_MASK | VU_VRING_NO_FD))
-        return vu_malformed(m, "value 0x%" PRIx64 " has unknown bits", value);
-    *ring = find_ring(c, m, value & VU_VRING_INDEX_MASK);
-    if (!*ring)
-        return VU_END;
-    if (m->nfds != (none ? 0u : 1u))
-        return vu_malformed(m, "%u descriptors with value 0x%" PRIx64, m->nfds, value);
-    *fd = none ? -1 : m->fds[0];
-    if (*fd >= 0 && vu_event_check(*fd) < 0)
-        return vu_refused(m, "ring %u: fd is no eventfd, pipe or socket", (*ring)->index);
-    return VU_DONE;
-}
-
-/* Replaces one of a ring's descriptors by the one in the message, if any. */
-static void replace_fd(int *old, struct vu_message *m)
-{
-    vu_fd_close(old);
-    if (m->nfds)
-        *old = vu_take_fd(m, 0);
-}
-
-static enum vu_verdict set_kick(struct vu_connection *c, struct vu_message *m)
-{
-    enum vu_verdict verdict;
-    struct vu_ring *r;
-    int fd, rc;
-
-    verdict = ring_fd(c, m, &r, &fd);
-    if (verdict != VU_DONE)
-        return verdict;
-    drop_kick(r);
-    if (fd >= 0) {
-        rc = anyhv_watch_add(c->module->server->loop, &r->kick, fd, EPOLLIN);
-        if (rc < 0)
-            return vu_refused(m, "ring %u: fd cannot be watched: %s", r->index, strerror(-rc));
-    }
-    replace_fd(&r->kick_fd, m);
-    r->polled = fd < 0;
-    r->kicked = true;
-    if (r->polled && r->running)
-        anyhv_timer_set(c->module->server->loop, &c->poll, VU_POLL_NS);
-    return VU_DONE;
-}
-
-enum vu_verdict vu_set_vring_kick(struct vu_connection *c, struct vu_message *m)
-{
-    enum vu_verdict verdict;
-
-    if (!m->step) {
-        verdict = set_kick(c, m);
-        if (verdict != VU_DONE)
-            return verdict;
-        m->step = 1; /* the descriptor is taken */
-    }
-    return update_verdict(&c->rings[m->payload.u64 & VU_VRING_INDEX_MASK], m);
-}
-
-enum vu_verdict vu_set_vring_call(struct vu_connection *c, struct vu_message *m)
-{
-    enum vu_verdict verdict;
-    struct vu_ring *r;
-    int fd;
-
-    verdict = ring_fd(c, m, &r, &fd);
-    if (verdict != VU_DONE)
-        return verdict;
-    replace_fd(&r->call_fd, m);
-    /* What went into the old descriptor a moment ago may never be read: QEMU swaps them live. */
-    if (r->running)
-        signal_peer(&r->call_fd, r, "call");
-    return VU_DONE;
-}
-
-enum vu_verdict vu_set_vring_err(struct vu_connection *c, struct vu_message *m)
-{
-    enum vu_verdict verdict;
-    struct vu_ring *r;
-    int fd;
-
-    verdict = ring_fd(c, m, &r, &fd);
-    if (verdict != VU_DONE)
-        return verdict;
-    replace_fd(&r->err_fd, m);
-    if (anyhv_ctl_queue_broken(&c->dev, r->index))
-        signal_peer(&r->err_fd, r, "errors");
-    return VU_DONE;
-}
-
-enum vu_verdict vu_set_vring_enable(struct vu_connection *c, struct vu_message *m)
-{
-    struct vu_ring *r = find_ring(c, m, m->payload.state.index);
-
-    if (!r)
-        return VU_END;
-    if (m->payload.state.num > 1)
-        return vu_refused(m, "ring %u: %" PRIu32 " is neither 0 nor 1", r->index,
-                          m->payload.state.num);
-    r->enabled = m->payload.state.num;
-    return update_verdict(r, m);
 }

@@ -66,6 +66,11 @@ struct vu_region {
     struct anyhv_fdmem map;
 };
 
+struct vu_table {
+    struct vu_region *region[VU_SLOTS];
+    unsigned count;
+};
+
 struct vu_ring {
     struct vu_connection *connection;
     unsigned index;
@@ -102,9 +107,8 @@ struct vu_connection {
     uint8_t status; /* as the front end set it (with VU_P_STATUS) */
 
     struct anyhv_mem mem;
-    struct anyhv_region table[VU_SLOTS];
-    struct vu_region *regions[VU_SLOTS];
-    unsigned nregions;
+    struct anyhv_region regions[VU_SLOTS]; /* core's */
+    struct vu_table memory;                /* ours, in no order */
 
     struct vu_ring *rings;
     unsigned nrings;
@@ -171,7 +175,7 @@ enum vu_verdict vu_add_mem_reg(struct vu_connection *c, struct vu_message *m);
 enum vu_verdict vu_rem_mem_reg(struct vu_connection *c, struct vu_message *m);
 enum vu_verdict vu_get_max_mem_slots(struct vu_connection *c, struct vu_message *m);
 /* Front-end address -> guest address. False: not in the table. */
-bool vu_memory_translate(const struct vu_connection *c, uint64_t user, uint64_t *guest);
+bool vu_memory_translate(const struct vu_table *table, uint64_t user, uint64_t *guest);
 /* A file has shrunk under its map. */
 bool vu_memory_lost(const struct vu_connection *c);
 void vu_memory_drop(struct vu_connection *c);
@@ -185,8 +189,24 @@ void vu_rings_drop(struct vu_connection *c);
 void vu_rings_reset(struct vu_connection *c);
 bool vu_rings_running(const struct vu_connection *c);
 void vu_rings_enable_all(struct vu_connection *c);
-/* Starts, stops or moves in core what the front end's wishes and the memory table say now. */
+bool vu_rings_packed(const struct vu_connection *c);
+/*
+ * Starts, stops or moves in core what the front end's wishes and the memory table say now.
+ * ANYHV_LATER: a request has to be finished first, port->quiet tells when.
+ */
 int vu_rings_update(struct vu_connection *c);
+int vu_ring_update(struct vu_ring *r);
+/* Stops the rings that @table would move, while the memory that they are in is still there. */
+int vu_rings_make_way(struct vu_connection *c, const struct vu_table *table);
+/* Where the ring goes on, while it does not run. */
+uint32_t vu_ring_base(const struct vu_ring *r);
+void vu_ring_drop_kick(struct vu_ring *r);
+/* As a kick, which it is not: none is counted. */
+void vu_ring_look(struct vu_ring *r);
+/* Signals the descriptor, one of @r's, and closes it if nobody is left to read. */
+void vu_ring_signal(int *fd, const struct vu_ring *r, const char *what);
+
+/* ---- ring_requests.c ---- */
 enum vu_verdict vu_set_vring_num(struct vu_connection *c, struct vu_message *m);
 enum vu_verdict vu_set_vring_addr(struct vu_connection *c, struct vu_message *m);
 enum vu_verdict vu_set_vring_base(struct vu_connection *c, struct vu_message *m);

@@ -2,7 +2,8 @@
 """scripts/check: runs the suites, shows one table, writes build/check/report.json.
 
     scripts/check [NAME...]        all suites, or these; `quick` stands for the fast ones
-    scripts/check --stop ...       ends each suite at its first command that fails
+    scripts/check --only WORD ...  of the suites, only programs with WORD in their names
+    scripts/check --stop ...       ends each suite at its first failed check
     scripts/check --list           what there is
     scripts/check --update-readme  puts the last report into README.md's status section
 
@@ -115,8 +116,8 @@ class Preparation:
             yield test["name"], test["command"], self.env | extra
 
 
-def commands(suite, preparation):
-    """All that the suite runs, as (name, prefix of its checks' names, command, environment)."""
+def all_commands(suite, preparation):
+    """What the suite runs, as (name, prefix of its checks' names, command, environment)."""
     for folder in suite.programs:
         for name, command, env in preparation.programs(suite.preset, folder):
             short = name if len(suite.programs) > 1 else name.removeprefix(folder + "/")
@@ -124,6 +125,13 @@ def commands(suite, preparation):
     for script in suite.scripts:
         words = script.split()
         yield Path(words[0]).stem, "", ["bash", *words], preparation.env
+
+
+def commands(suite, preparation, only):
+    found = [row for row in all_commands(suite, preparation) if only in row[0]]
+    if not found:
+        raise Failure("programs", f"none has '{only}' in its name")
+    return found
 
 
 def show(name, checks, seconds):
@@ -138,15 +146,15 @@ def show(name, checks, seconds):
     print(f"   {name}: {status.tally(checks)} ({seconds:.1f} s)", flush=True)
 
 
-def run_command(suite, name, prefix, command, env):
+def run_command(suite, name, prefix, command, env, stop):
     reason = dict(suite.without).get(name)
     if reason:
         return [tap.Check(suite.name, prefix + "all", "skipped", 0.0, reason)]
     limit = float(COMMAND_LIMIT or 60 + suite.budget)
-    return tap.run(suite.name, name, command, ROOT, env, limit, prefix)
+    return tap.run(suite.name, name, command, ROOT, env, limit, prefix, stop)
 
 
-def run_suite(suite, preparation, stop):
+def run_suite(suite, preparation, options):
     """The suite's checks and the seconds that it took, packages excluded."""
     print(f"== {suite.name}: {suite.about}", flush=True)
     checks, begin = [], time.monotonic()
@@ -155,12 +163,12 @@ def run_suite(suite, preparation, stop):
         begin = time.monotonic()
         if suite.preset:
             preparation.build(suite.preset)
-        for name, prefix, command, env in commands(suite, preparation):
+        for name, prefix, command, env in commands(suite, preparation, options.only):
             since = time.monotonic()
-            found = run_command(suite, name, prefix, command, env)
+            found = run_command(suite, name, prefix, command, env, options.stop)
             show(name, found, time.monotonic() - since)
             checks += found
-            if stop and status.count(found, "failed"):
+            if options.stop and status.count(found, "failed"):
                 break
     except Failure as failure:
         lost = tap.Check(suite.name, failure.name, "failed", 0.0, failure.reason, failure.output)
@@ -202,6 +210,7 @@ def parse(arguments):
         prog="scripts/check", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--only", metavar="WORD", default="")
     parser.add_argument("--stop", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--update-readme", action="store_true")
@@ -226,7 +235,7 @@ def main(arguments):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
     preparation = Preparation()
-    results = [(suite, *run_suite(suite, preparation, options.stop)) for suite in options.suites]
+    results = [(suite, *run_suite(suite, preparation, options)) for suite in options.suites]
     checks = [check for _, found, _ in results for check in found]
     show_table(results)
     write_report(checks)

@@ -18,6 +18,7 @@ TEST = re.compile(
     r"\s*(?P<bad>not )?ok\b\s*\d*\s*(?:-\s+)?(?P<name>.*?)\s*(?:#\s*SKIP\b[:\s]*(?P<skip>.*))?$"
 )
 PLAN = re.compile(r"\s*1\.\.(?P<count>\d+)\s*(?:#\s*SKIP\b[:\s]*(?P<skip>.*))?$")
+STEP = re.compile(r"\S.* \.\.\. \d+ s")  # how common.sh's step reports what took a while
 SHOWN = 30  # lines of output that a failed check shows
 KEPT = 2000  # lines that are remembered of one command
 GRACE = 3  # seconds between asking and forcing a command to end
@@ -64,6 +65,8 @@ class Reader:
         self.mark = 0  # where the lines since the last test line begin
 
     def line(self, text):
+        if STEP.fullmatch(text):
+            print(f"   {text}", flush=True)
         self.lines.append(text)
         if len(self.lines) > KEPT:
             del self.lines[: KEPT // 2]
@@ -80,6 +83,9 @@ class Reader:
         check.output = self.lines[self.mark : -1]
         self.since, self.mark = now, len(self.lines)
         self.checks.append(check)
+
+    def failed(self):
+        return any(check.status == "failed" for check in self.checks)
 
     def _plan(self, match):
         self.plans += 1
@@ -112,7 +118,7 @@ class Reader:
             return f"planned {self.planned} tests, ran {self.seen}"
         if not self.checks:
             return "ran no test"
-        if code and not any(check.status == "failed" for check in self.checks):
+        if code and not self.failed():
             return f"ended with status {code}"
         return ""
 
@@ -126,8 +132,9 @@ def _attach_output(checks, rest):
         check.output = (during + comments)[-SHOWN:] if check.status == "failed" else []
 
 
-def run(suite, name, command, cwd, env, limit, prefix=""):
-    """Runs one command; returns its checks. `prefix` goes before the name of each."""
+def run(suite, name, command, cwd, env, limit, prefix="", stop=False):
+    """Runs one command; returns its checks. `prefix` goes before the name of each. With `stop` the
+    first failed check is the last."""
     reader, late = Reader(suite, prefix), threading.Event()
     process = subprocess.Popen(
         command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -144,6 +151,8 @@ def run(suite, name, command, cwd, env, limit, prefix=""):
     try:
         for line in process.stdout:
             reader.line(line.rstrip("\n"))
+            if stop and reader.failed():
+                return reader.checks
         code = process.wait()
     finally:
         timer.cancel()

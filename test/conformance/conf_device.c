@@ -53,7 +53,7 @@ static void rejected(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){0});
     for (unsigned i = 0; i < 30; i++) {
-        struct io *io = io_do(s, {.op = TEST_REJECT, .arg = (uint32_t)ANYHV_E_IO, .room = i});
+        struct io *io = io_do(s, {.op = TEST_REJECT, .arg = (uint32_t)ANYHV_E_INVAL, .room = i});
 
         assert_int_equal(io->len, 0);
         io_alive(s, TEST_QUEUE_A);
@@ -62,6 +62,22 @@ static void rejected(struct suite *s)
         assert_int_equal(suite_violations(s, ANYHV_V_DEVICE_REJECT), 30);
         assert_int_equal(suite_counters(s, TEST_QUEUE_A).rejected, 30);
     }
+}
+
+/* A failure of ours is answered the same way, but is not counted against the driver. */
+static void rejected_for_our_sake(struct suite *s)
+{
+    static const int ours[] = {ANYHV_E_NORES, ANYHV_E_LOST, ANYHV_E_STATE, ANYHV_E_IO};
+
+    suite_up(s, &(struct suite_setup){0});
+    for (unsigned i = 0; i < 4; i++) {
+        struct io *io = io_do(s, {.op = TEST_REJECT, .arg = (uint32_t)ours[i], .room = i});
+
+        assert_int_equal(io->len, 0);
+    }
+    assert_int_equal(suite_violations(s, ANYHV_V_DEVICE_REJECT), 0);
+    assert_int_equal(suite_counters(s, TEST_QUEUE_A).rejected, 4);
+    io_alive(s, TEST_QUEUE_A);
 }
 
 /* More room asked for than there is: the model's own check, an answer of length 0. */
@@ -217,6 +233,7 @@ const struct suite_test conf_device_tests[] = {
     {"device.pinned", pinned, 0, SUITE_ANY},
     {"device.status_last", status_last, 0, SUITE_ANY},
     {"device.rejected", rejected, 0, SUITE_ANY},
+    {"device.rejected_for_our_sake", rejected_for_our_sake, RIG_COUNTERS, SUITE_ANY},
     {"device.too_little_room", too_little_room, 0, SUITE_ANY},
     {"device.events", events, 0, SUITE_ANY},
     {"device.events.no_buffers", no_event_buffers, 0, SUITE_ANY},

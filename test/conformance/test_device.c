@@ -3,7 +3,10 @@
 
 #include "conformance/test_device.h"
 
-#define SAVE_VERSION 1u
+enum {
+    SAVE_VERSION = 1,
+    SAVED = 28,
+};
 
 struct command {
     uint32_t op, arg;
@@ -30,7 +33,7 @@ static struct test_device *device_of(const struct anyhv_dev *dev)
     return anyhv_dev_priv(dev);
 }
 
-/* Done, or rejected with the reason; NORES never gets here. */
+/* Done, or rejected with the reason. */
 static void end(struct anyhv_req *req, int result)
 {
     if (result == ANYHV_OK)
@@ -205,17 +208,14 @@ static int answer_info(struct test_device *device, struct anyhv_req *req)
 
 /* ---- Held requests ---- */
 
-static void hold(struct test_device *device, struct anyhv_req *req, uint64_t seed, bool returnable)
+static void hold(struct test_device *device, struct anyhv_req *req, struct test_held held)
 {
     if (device->nheld == TEST_HELD_MAX) {
         anyhv_req_reject(req, ANYHV_E_NORES);
         return;
     }
-    device->held[device->nheld++] = (struct test_held){
-        .handle = anyhv_req_hold(req),
-        .seed = seed,
-        .returnable = returnable,
-    };
+    held.handle = anyhv_req_hold(req);
+    device->held[device->nheld++] = held;
 }
 
 static void forget(struct test_device *device, unsigned i)
@@ -236,6 +236,22 @@ static bool finish(struct test_device *device, struct anyhv_req *req, uint64_t s
     return true;
 }
 
+static void handle(struct test_device *device, struct anyhv_req *req);
+
+/* Goes on with held request @i; false: it is still held at that place. */
+static bool go_on(struct test_device *device, unsigned i)
+{
+    struct test_held held = device->held[i];
+    struct anyhv_req *req = anyhv_req_get(device->dev, held.handle);
+
+    if (req && !held.unread && !finish(device, req, held.seed))
+        return false;
+    forget(device, i);
+    if (req && held.unread)
+        handle(device, req); /* which may hold it again, as the newest */
+    return true;
+}
+
 unsigned test_device_release(struct test_device *device, uint64_t order, unsigned max)
 {
     unsigned released = 0, rest = device->nheld;
@@ -243,7 +259,6 @@ unsigned test_device_release(struct test_device *device, uint64_t order, unsigne
 
     while (rest && (!max || released < max)) {
         unsigned i = 0;
-        struct anyhv_req *req;
 
         if (order == 1) {
             i = rest - 1;
@@ -251,10 +266,8 @@ unsigned test_device_release(struct test_device *device, uint64_t order, unsigne
             random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
             i = (unsigned)(random >> 33) % rest;
         }
-        req = anyhv_req_get(device->dev, device->held[i].handle);
-        if (req && !finish(device, req, device->held[i].seed))
+        if (!go_on(device, i))
             break;
-        forget(device, i);
         released++;
         rest--;
     }
@@ -298,18 +311,16 @@ static int perform(struct test_device *device, struct anyhv_req *req, const stru
     }
 }
 
-static void test_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_req *req)
+static void handle(struct test_device *device, struct anyhv_req *req)
 {
-    struct test_device *device = device_of(dev);
     uint8_t header[TEST_HEADER];
     struct command command;
-    int result;
+    int result = anyhv_req_read(req, header, sizeof(header));
 
-    (void)queue;
-    if (device->meanwhile)
-        device->meanwhile(device->meanwhile_arg);
-    device->info[TEST_INFO_REQUESTS]++;
-    result = anyhv_req_read(req, header, sizeof(header));
+    if (result == ANYHV_E_NORES) {
+        hold(device, req, (struct test_held){.short_of_memory = true, .unread = true});
+        return;
+    }
     if (result != ANYHV_OK) {
         anyhv_req_reject(req, result);
         return;
@@ -322,15 +333,17 @@ static void test_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_req
     switch (command.op) {
     case TEST_ECHO:
         if (!finish(device, req, command.seed))
-            hold(device, req, command.seed, false);
+            hold(device, req, (struct test_held){.seed = command.seed, .short_of_memory = true});
         return;
     case TEST_HOLD:
     case TEST_HOLD_RETURNABLE:
-        hold(device, req, command.seed, command.op == TEST_HOLD_RETURNABLE);
+        hold(device, req,
+             (struct test_held){.seed = command.seed,
+                                .returnable = command.op == TEST_HOLD_RETURNABLE});
         return;
     case TEST_FAIL:
         anyhv_req_done(req);
-        anyhv_dev_needs_reset(dev);
+        anyhv_dev_needs_reset(device->dev);
         return;
     case TEST_PIN:
     case TEST_SKIP:
@@ -340,6 +353,17 @@ static void test_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_req
         break;
     }
     end(req, perform(device, req, &command));
+}
+
+static void test_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_req *req)
+{
+    struct test_device *device = device_of(dev);
+
+    (void)queue;
+    if (device->meanwhile)
+        device->meanwhile(device->meanwhile_arg);
+    device->info[TEST_INFO_REQUESTS]++;
+    handle(device, req);
 }
 
 static bool test_cancel(struct anyhv_dev *dev, struct anyhv_req *req, bool returnable)
@@ -352,15 +376,29 @@ static bool test_cancel(struct anyhv_dev *dev, struct anyhv_req *req, bool retur
 
         if (anyhv_req_get(dev, held.handle) != req)
             continue;
-        if (held.returnable && returnable) {
+        if ((held.returnable || held.unread) && returnable) {
             forget(device, i);
             return true;
         }
-        if (finish(device, req, held.seed))
-            forget(device, i);
+        go_on(device, i);
         return false;
     }
     return false;
+}
+
+/* Only what lacked memory is tried again; what the driver wants held stays held. */
+static void test_retry(struct anyhv_dev *dev, unsigned queue)
+{
+    struct test_device *device = device_of(dev);
+    unsigned i = 0;
+
+    for (unsigned n = device->nheld; n; n--) {
+        const struct test_held *held = &device->held[i];
+        struct anyhv_req *req = anyhv_req_get(dev, held->handle);
+
+        if (!held->short_of_memory || (req && anyhv_req_queue(req) != queue) || !go_on(device, i))
+            i++;
+    }
 }
 
 static void test_start(struct anyhv_dev *dev)
@@ -388,12 +426,13 @@ static size_t test_save(struct anyhv_dev *dev, void *buf, size_t cap)
     const struct test_device *device = device_of(dev);
     uint8_t *to = buf;
 
-    if (cap >= 20) {
+    if (cap >= SAVED) {
         put_le(to, SAVE_VERSION, 4);
         put_le(to + 4, device->info[TEST_INFO_EVENTS], 8);
         put_le(to + 12, device->info[TEST_INFO_TOTAL], 8);
+        memcpy(to + 20, anyhv_config(dev) + TEST_CONFIG_VALUE, 8);
     }
-    return 20;
+    return SAVED;
 }
 
 static int test_load(struct anyhv_dev *dev, const void *buf, size_t len)
@@ -405,11 +444,11 @@ static int test_load(struct anyhv_dev *dev, const void *buf, size_t len)
         return ANYHV_E_INVAL;
     if (get_le(from, 4) != SAVE_VERSION)
         return ANYHV_E_VERSION;
-    if (len != 20)
+    if (len != SAVED)
         return ANYHV_E_INVAL;
     device->info[TEST_INFO_EVENTS] = get_le(from + 4, 8);
     device->info[TEST_INFO_TOTAL] = get_le(from + 12, 8);
-    return ANYHV_OK;
+    return anyhv_config_set(dev, TEST_CONFIG_VALUE, from + 20, 8);
 }
 
 #define MAGIC_BYTES 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x80
@@ -426,9 +465,9 @@ static const uint8_t initial_config[TEST_VARIANTS][TEST_CONFIG_LEN] = {
         .features = TEST_F_LOW | TEST_F_HIGH, .ordered = (in_order),                          \
         .pull_queues = 1u << TEST_QUEUE_EVENT, .config = initial_config[variant],             \
         .config_len = TEST_CONFIG_LEN, .config_w_off = TEST_CONFIG_DRIVER,                    \
-        .config_w_len = TEST_CONFIG_DRIVER_LEN, .request = test_request, .start = test_start, \
-        .stop = test_stop, .cancel = test_cancel, .config_written = test_config_written,      \
-        .save = test_save, .load = test_load,                                                 \
+        .config_w_len = TEST_CONFIG_DRIVER_LEN, .request = test_request, .retry = test_retry, \
+        .start = test_start, .stop = test_stop, .cancel = test_cancel,                        \
+        .config_written = test_config_written, .save = test_save, .load = test_load,          \
     }
 
 const struct anyhv_device_ops test_device_ops[TEST_VARIANTS] = {

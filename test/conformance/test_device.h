@@ -121,7 +121,9 @@ struct test_device {
     struct test_held {
         uint64_t handle, seed;
         bool returnable;
-    } held[TEST_HELD_MAX]; /* oldest first */
+        bool short_of_memory; /* not held by the driver's wish */
+        bool unread;          /* not even the header could be read */
+    } held[TEST_HELD_MAX];    /* oldest first */
     unsigned nheld;
     /* Called for every command before it is looked at: the driver's chance to do something just
      * then. */

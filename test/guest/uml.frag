@@ -7,6 +7,8 @@
 CONFIG_64BIT=y
 CONFIG_EXPERT=y
 CONFIG_PRINTK=y
+CONFIG_HIGH_RES_TIMERS=y
+CONFIG_INIT_STACK_NONE=y
 CONFIG_BLK_DEV_INITRD=y
 CONFIG_BINFMT_ELF=y
 CONFIG_BINFMT_SCRIPT=y
@@ -35,6 +37,11 @@ CONFIG_MODULES=y
 CONFIG_MODULE_UNLOAD=y
 CONFIG_KALLSYMS=y
 CONFIG_UML_TIME_TRAVEL_SUPPORT=y
+
+# An interrupt that comes while the kernel is about to sleep waits for the next one (os_idle_sleep of
+# Linux 6.1 and arch_cpu_idle do not exclude it). A periodic tick makes that 10 ms at most: without,
+# a device seems to hang for up to a second now and then.
+CONFIG_HZ_PERIODIC=y
 
 # --- VIRTIO over vhost-user, and a device tree for what hangs on it ---
 CONFIG_VIRTIO_MENU=y

@@ -320,35 +320,77 @@ static void faults_leak_nothing(struct suite *s)
 }
 
 /*
- * A shortage while an indirect table is read is ours, not the driver's: nothing is refused, and the
- * request is served without another kick, for the driver was asked not to send any.
+ * A shortage is ours, not the driver's: nothing is refused, and everything is served once the
+ * module says that there is room again, without another kick.
  */
-static void shortage_at_a_table(struct suite *s)
+static void shortage(struct suite *s, enum io_shape shape)
 {
     struct anyhv_loopback *lb;
+    struct io *io[3];
 
     hostile_up_with(s, DRV_F_INDIRECT, 0);
     lb = rig_loopback_of(s->rig);
-    for (uint32_t count = 1; count < 4; count++) {
-        struct io *io = io_add(s, &(struct io){.op = TEST_ECHO,
-                                               .payload = 10,
-                                               .room = 10,
-                                               .framing = IO_BYTES,
-                                               .shape = IO_INDIRECT});
-
-        lb->faults.after = 0;
-        lb->faults.count = count;
+    for (uint32_t after = 0; after < 6; after++) {
+        lb->faults.after = after;
+        lb->faults.count = UINT32_MAX;
         lb->faults.result = ANYHV_E_NORES;
-        io_submit(s, TEST_QUEUE_A);
         for (unsigned i = 0; i < 3; i++)
+            io[i] = io_add(s, &(struct io){.op = TEST_ECHO,
+                                           .seed = i,
+                                           .payload = 10,
+                                           .room = 10,
+                                           .framing = IO_RANDOM,
+                                           .pieces = 2,
+                                           .shape = shape});
+        io_submit(s, TEST_QUEUE_A);
+        for (unsigned i = 0; i < 5; i++)
             suite_settle(s);
         lb->faults.result = ANYHV_OK;
-        io_alive(s, TEST_QUEUE_B);
-        test_device_release(s->rig->device, 0, 0);
-        io_wait(s, io);
+        suite_settle(s);
+        anyhv_mem_room(s->rig->dev->mem);
+        suite_settle(s);
+        io_collect(s, TEST_QUEUE_A);
+        for (unsigned i = 0; i < 3; i++)
+            assert_true(io[i]->used);
         assert_int_equal(suite_counters(s, TEST_QUEUE_A).rejected, 0);
     }
+    assert_false(hostile_status(s) & DRV_S_NEEDS_RESET);
     both_alive(s);
+}
+
+static void shortage_at_buffers(struct suite *s)
+{
+    shortage(s, IO_DIRECT);
+}
+
+static void shortage_at_tables(struct suite *s)
+{
+    shortage(s, IO_INDIRECT);
+}
+
+/* No room for the rings is ours, too: the driver sees no fault, and they run when there is room. */
+static void shortage_at_rings(struct suite *s)
+{
+    struct anyhv_loopback *lb;
+
+    hostile_up(s);
+    lb = rig_loopback_of(s->rig);
+    for (uint32_t after = 0; after < 3; after++) {
+        assert_true(drv_negotiate(s->t, s->rig->features));
+        for (unsigned queue = 0; queue < 2; queue++)
+            drv_ring_reset(&s->ring[queue]);
+        lb->faults.after = after;
+        lb->faults.count = UINT32_MAX;
+        lb->faults.result = ANYHV_E_NORES;
+        assert_false(drv_queue_setup(s->t, TEST_QUEUE_A, ring_a(s)));
+        assert_false(hostile_status(s) & DRV_S_NEEDS_RESET);
+        assert_int_equal(suite_violations(s, ANYHV_V_QUEUE_MEMORY), 0);
+        lb->faults.result = ANYHV_OK;
+        for (unsigned queue = 0; queue < 2; queue++)
+            assert_true(drv_queue_setup(s->t, queue, &s->ring[queue]));
+        drv_ready(s->t);
+        both_alive(s);
+    }
 }
 
 const struct suite_test hostile_address_tests[] = {
@@ -364,7 +406,9 @@ const struct suite_test hostile_address_tests[] = {
     {"address.overwrite_other_ring.case-21", overwrite_other_ring, 0, SUITE_ANY},
     {"limits.bounded_in_work.case-28", bounded_in_work, 0, SUITE_ANY},
     {"limits.bad_requests_leak_nothing.case-29", bad_requests_leak_nothing, 0, SUITE_ANY},
-    {"limits.shortage_at_a_table.case-29", shortage_at_a_table, RIG_LB_FAULTS, SUITE_ANY},
+    {"limits.shortage_at_buffers.case-29", shortage_at_buffers, RIG_LB_FAULTS, SUITE_ANY},
+    {"limits.shortage_at_tables.case-29", shortage_at_tables, RIG_LB_FAULTS, SUITE_ANY},
+    {"limits.shortage_at_rings.case-29", shortage_at_rings, RIG_LB_FAULTS, SUITE_ANY},
     {"limits.faults_leak_nothing.case-29", faults_leak_nothing, RIG_LB_FAULTS, SUITE_ANY},
     {0},
 };

@@ -7,6 +7,7 @@
 #   # SPDX-License-Identifier: Apache-2.0
 #   what: the bug in a few words
 #   suite: the suite that must turn red
+#   program: the test program or script of that suite that has to notice
 #   file: where it is planted
 #   replace:
 #   whole lines of that file, which stand there exactly once
@@ -62,38 +63,42 @@ plant() {
 
 # --- suites ---------------------------------------------------------------------------------------------
 
-check() { "$tree/scripts/check" --stop "$@" >"$log" 2>&1; }
+# check MUTANT: its suite, as far as it matters.
+check() {
+    "$tree/scripts/check" --stop --only "$(field "$1" program)" "$(field "$1" suite)" >"$log" 2>&1
+}
+
+# where MUTANT: what has to notice it.
+where() { echo "$(field "$1" suite)/$(field "$1" program)"; }
 
 failures() { grep '^FAILED ' "$log" || true; }
 
 # is_noticed MUTANT: plants it, runs its suite, takes it out again. The suite has to fail by a test: a
 # mutant that does not build says nothing about the tests.
 is_noticed() {
-    local suite file saved=$work/saved result=0
-    suite=$(field "$1" suite)
+    local file saved=$work/saved result=0
     file=$tree/$(field "$1" file)
     cp "$file" "$saved"
     plant "$1" "$file" || return 1
-    check "$suite" && result=1
+    check "$1" && result=1
     cp "$saved" "$file"
     if ((result)); then
-        printf 'suite %s stays green\n' "$suite"
+        printf '%s stays green\n' "$(where "$1")"
     elif ! failures | grep -qv ": build:"; then
-        printf 'no test of %s failed:\n' "$suite"
+        printf 'it does not build:\n'
         tail -n 25 "$log"
         result=1
     else
-        failures | head -n 3
+        failures
     fi
     return "$result"
 }
 
 report() {
-    local mutant=$1 suite name output begin=$SECONDS
-    suite=$(field "$mutant" suite)
-    name="$suite: $(field "$mutant" what) ($(basename "$mutant" .mutant))"
-    if [[ ${red[$suite]:-} ]]; then
-        tap_not_ok "$name" "not tried: the suite is red without it"
+    local mutant=$1 name output begin=$SECONDS
+    name="$(where "$mutant"): $(field "$mutant" what) ($(basename "$mutant" .mutant))"
+    if [[ ! ${green[$(where "$mutant")]:-} ]]; then
+        tap_not_ok "$name" "not tried: it is red without it"
     elif output=$(is_noticed "$mutant"); then
         tap_ok "$name"
         tap_note "$output ($((SECONDS - begin)) s)"
@@ -122,13 +127,16 @@ else
 fi
 
 copy_tree
-declare -A red=()
-for suite in $(for mutant in "${mutants[@]}"; do field "$mutant" suite; done | sort -u); do
-    if check "$suite"; then
-        tap_ok "$suite is green without a mutant"
+declare -A green=() # what passes without a mutant, by suite and program
+for mutant in "${mutants[@]}"; do
+    place=$(where "$mutant")
+    [[ ! ${green[$place]+known} ]] || continue
+    green[$place]=""
+    if check "$mutant"; then
+        green[$place]=yes
+        tap_ok "$place is green without a mutant"
     else
-        tap_not_ok "$suite is green without a mutant" "$(failures)"
-        red[$suite]=1
+        tap_not_ok "$place is green without a mutant" "$(failures)"
     fi
 done
 for mutant in "${mutants[@]}"; do

@@ -37,6 +37,8 @@ void bench_note(struct bench *b, const char *format, ...)
     va_end(args);
     len = strlen(b->trace);
     snprintf(b->trace + len, sizeof(b->trace) - len, " ");
+    if (b->on_note)
+        b->on_note(b);
 }
 
 void bench_expect_trace(struct bench *b, const char *words)
@@ -92,6 +94,15 @@ static void op_stop(struct anyhv_dev *dev)
     bench_note(b, "stop");
 }
 
+static void op_retry(struct anyhv_dev *dev, unsigned queue)
+{
+    struct bench *b = anyhv_dev_priv(dev);
+
+    bench_note(b, "retry:%u", queue);
+    if (b->on_retry)
+        b->on_retry(b, queue);
+}
+
 static void op_config_written(struct anyhv_dev *dev, unsigned off, unsigned len)
 {
     bench_note(anyhv_dev_priv(dev), "config:%u+%u", off, len);
@@ -145,6 +156,7 @@ static const struct anyhv_device_ops device_ops = {
     .config_w_len = BENCH_CONFIG_W_LEN,
     .request = op_request,
     .buffers = op_buffers,
+    .retry = op_retry,
     .start = op_start,
     .stop = op_stop,
     .cancel = op_cancel,
@@ -186,6 +198,13 @@ static void port_quiet(struct anyhv_dev *dev)
     of_dev(dev)->real_port->quiet(dev);
 }
 
+static void port_reset(struct anyhv_dev *dev)
+{
+    bench_note(of_dev(dev), "reset");
+    if (of_dev(dev)->real_port->reset)
+        of_dev(dev)->real_port->reset(dev);
+}
+
 static void watch_port(struct bench *b)
 {
     b->real_port = b->dev->port;
@@ -194,6 +213,7 @@ static void watch_port(struct bench *b)
     b->port.work = port_work;
     b->port.queue_changed = port_queue_changed;
     b->port.quiet = port_quiet;
+    b->port.reset = port_reset;
     b->dev->port = &b->port;
 }
 
@@ -223,8 +243,10 @@ int bench_teardown(void **state)
 
 void bench_detach(struct bench *b)
 {
-    if (b->attached)
+    if (b->attached) {
+        b->dev->running = false; /* a test may have left a callback by failing */
         anyhv_loopback_detach(&b->lb);
+    }
     b->attached = false;
 }
 
@@ -337,15 +359,30 @@ void bench_driver_ok(struct bench *b)
     bench_run(b);
 }
 
+static uint32_t fresh_base(const struct bench *b)
+{
+    return b->options.features & DRV_F_PACKED ? ANYHV_BASE_PACKED : ANYHV_BASE_SPLIT;
+}
+
 void bench_up(struct bench *b, const struct bench_options *options)
 {
     bench_attach(b, options);
     bench_negotiate(b);
     for (unsigned i = 0; i < BENCH_QUEUES; i++) {
-        uint32_t base = b->options.features & DRV_F_PACKED ? ANYHV_BASE_PACKED : ANYHV_BASE_SPLIT;
-
         bench_ring(b, i);
-        assert_int_equal(bench_start(b, i, base), ANYHV_OK);
+        assert_int_equal(bench_start(b, i, fresh_base(b)), ANYHV_OK);
+    }
+    bench_driver_ok(b);
+    b->trace[0] = '\0';
+}
+
+void bench_up_again(struct bench *b)
+{
+    bench_negotiate(b);
+    b->handles = 0;
+    for (unsigned i = 0; i < BENCH_QUEUES; i++) {
+        drv_ring_reset(&b->ring[i]);
+        assert_int_equal(bench_start(b, i, fresh_base(b)), ANYHV_OK);
     }
     bench_driver_ok(b);
     b->trace[0] = '\0';

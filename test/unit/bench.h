@@ -60,11 +60,13 @@ struct bench {
     void (*on_request)(struct bench *b, struct anyhv_req *req);
     bool (*on_cancel)(struct bench *b, struct anyhv_req *req, bool returnable);
     void (*on_buffers)(struct bench *b, unsigned queue);
+    void (*on_retry)(struct bench *b, unsigned queue);
     uint64_t handle[BENCH_MAX_SIZE]; /* of what on_request == NULL held, oldest first */
     unsigned handles;
     uint32_t value; /* what it saves and loads */
 
     char trace[1024];
+    void (*on_note)(struct bench *b); /* after each word */
 };
 
 /* The latest violation of any device, and how many there were; cleared by bench_setup. */
@@ -97,6 +99,8 @@ int bench_start(struct bench *b, unsigned queue, uint32_t base);
 void bench_driver_ok(struct bench *b);
 /* All of it, with both queues. NULL: a split ring, nothing special. */
 void bench_up(struct bench *b, const struct bench_options *options);
+/* Reset, and all of it once more with empty rings. */
+void bench_up_again(struct bench *b);
 
 /* ---- The driver ---- */
 

@@ -23,7 +23,9 @@ static void expect_refused(struct bench *b, unsigned queue, const struct anyhv_q
     uint32_t before = b->dev->violations[v];
 
     bench_violation.count = 0;
+    b->trace[0] = '\0';
     assert_int_equal(anyhv_ctl_queue_start(b->dev, queue, setup), rc);
+    bench_expect_trace(b, ""); /* nobody hears of a change */
     assert_int_equal(bench_violation.count, 1);
     assert_int_equal(bench_violation.v, v);
     assert_int_equal(bench_violation.a, queue);
@@ -40,7 +42,6 @@ static void refuses(struct bench *b, const struct anyhv_queue_setup *setup, int 
 {
     expect_refused(b, 0, setup, rc, v);
     assert_false(anyhv_ctl_queue_started(b->dev, 0));
-    bench_expect_trace(b, ""); /* nobody hears of a change */
 }
 
 static void split_sizes(void **state)
@@ -74,7 +75,6 @@ static void packed_sizes_and_positions(void **state)
         assert_int_equal(anyhv_ctl_queue_start(b->dev, 0, &setup), ANYHV_OK);
         assert_int_equal(anyhv_ctl_queue_stop(b->dev, 0, false, NULL), ANYHV_OK);
     }
-    b->trace[0] = '\0';
     refuses(b, &setup, ANYHV_E_INVAL, ANYHV_V_QUEUE_SIZE); /* one above the largest */
     setup.size = 0;
     refuses(b, &setup, ANYHV_E_INVAL, ANYHV_V_QUEUE_SIZE);
@@ -124,7 +124,6 @@ static void areas_have_their_alignment(struct bench *b, const struct bench_optio
             } else {
                 assert_int_equal(anyhv_ctl_queue_start(b->dev, 0, &setup), ANYHV_OK);
                 anyhv_ctl_queue_stop(b->dev, 0, false, NULL);
-                b->trace[0] = '\0';
             }
         }
     }
@@ -162,7 +161,6 @@ static void areas_are_in_memory_to_the_last_byte(struct bench *b,
         *area(&setup, i) &= ~UINT64_C(15); /* the last place that holds it */
         assert_int_equal(anyhv_ctl_queue_start(b->dev, 0, &setup), ANYHV_OK);
         anyhv_ctl_queue_stop(b->dev, 0, false, NULL);
-        b->trace[0] = '\0';
         *area(&setup, i) += 16;
         refuses(b, &setup, ANYHV_E_BADADDR, ANYHV_V_QUEUE_MEMORY);
     }
@@ -215,7 +213,6 @@ static void areas_need(struct bench *b, const struct bench_options *options, con
             }
             assert_int_equal(anyhv_ctl_queue_start(b->dev, 0, &setup), ANYHV_OK);
             anyhv_ctl_queue_stop(b->dev, 0, false, NULL);
-            b->trace[0] = '\0';
         }
         regions[i].perm = need[i];
     }
@@ -247,21 +244,36 @@ static void a_misaligned_host_pointer_is_no_ring(void **state)
     }
 }
 
+/* @after maps succeed, the next gives @result. */
+static int start_with_fault(struct bench *b, uint32_t after, int result)
+{
+    b->lb.faults = (struct anyhv_loopback_faults){.after = after, .result = result, .count = 1};
+    return bench_start(b, 0, 0);
+}
+
 static void maps_that_cannot_be_had_are_given_back(void **state)
 {
-    static const int results[] = {ANYHV_E_NORES, ANYHV_E_LOST, ANYHV_E_PERM};
     struct bench *b = *state;
-    struct anyhv_queue_setup setup;
 
     ready_to_start(b, &(struct bench_options){.bounce = true});
-    setup = bench_queue_setup(b, 0, 0);
-    for (unsigned i = 0; i < 9; i++) {
-        b->lb.faults =
-            (struct anyhv_loopback_faults){.after = i % 3, .result = results[i / 3], .count = 1};
-        refuses(b, &setup, results[i / 3], ANYHV_V_QUEUE_MEMORY);
-        assert_int_equal(b->lb.seen.maps, i / 3 * 3 + (i % 3 == 0 ? 0 : i % 3 == 1 ? 1 : 3));
+    for (unsigned i = 0; i < 3; i++) {
+        /* The driver's fault, */
+        bench_violation.count = 0;
+        assert_int_equal(start_with_fault(b, i, ANYHV_E_PERM), ANYHV_E_PERM);
+        assert_int_equal(bench_violation.v, ANYHV_V_QUEUE_MEMORY);
+        assert_int_equal(bench_violation.count, 1);
+        assert_true(anyhv_ctl_status(b->dev) & ANYHV_S_NEEDS_RESET);
+        assert_int_equal(b->lb.seen.maps, b->lb.seen.unmaps);
+        bench_negotiate(b);
+        /* and ours. */
+        assert_int_equal(start_with_fault(b, i, ANYHV_E_NORES), ANYHV_E_NORES);
+        assert_int_equal(bench_violation.count, 1);
+        assert_false(anyhv_ctl_status(b->dev) & ANYHV_S_NEEDS_RESET);
+        assert_int_equal(b->lb.seen.maps, b->lb.seen.unmaps);
+        assert_false(anyhv_ctl_queue_started(b->dev, 0));
     }
-    assert_int_equal(anyhv_ctl_queue_start(b->dev, 0, &setup), ANYHV_OK);
+    assert_int_equal(b->lb.seen.maps, 2 * (1 + 2));
+    assert_int_equal(bench_start(b, 0, 0), ANYHV_OK);
     assert_int_equal(b->lb.seen.maps, b->lb.seen.unmaps + 3);
 }
 
@@ -276,13 +288,13 @@ static void the_moment_must_be_right(void **state)
     expect_refused(b, UINT32_MAX, &setup, ANYHV_E_INVAL, ANYHV_V_QUEUE_SIZE);
     anyhv_ctl_set_status(b->dev, 0);
     refuses(b, &setup, ANYHV_E_STATE, ANYHV_V_QUEUE_STATE);
+    b->trace[0] = '\0';
     assert_int_equal(anyhv_ctl_queue_start(b->dev, 0, &setup), ANYHV_OK);
     bench_expect_trace(b, "changed:0 ");
     assert_true(anyhv_ctl_queue_started(b->dev, 0));
     expect_refused(b, 0, &setup, ANYHV_E_STATE, ANYHV_V_QUEUE_STATE); /* it runs already */
     assert_false(anyhv_ctl_queue_started(b->dev, 0));                 /* that was the reset */
     anyhv_ctl_lost(b->dev);
-    b->trace[0] = '\0';
     refuses(b, &setup, ANYHV_E_STATE, ANYHV_V_QUEUE_STATE);
 }
 

@@ -136,13 +136,13 @@ static void reject_answers_zero_and_says_why(void **state)
     req = bench_held(b, 8, 8);
     token = b->ring[0].slots[2].token;
     assert_int_equal(anyhv_req_write(req, "abc", 3), ANYHV_OK);
-    anyhv_req_reject(req, ANYHV_E_IO);
-    anyhv_req_reject(req, ANYHV_E_IO);
+    anyhv_req_reject(req, 42);
+    anyhv_req_reject(req, 42);
     anyhv_req_done(req);
     assert_int_equal(bench_violation.v, ANYHV_V_DEVICE_REJECT);
     assert_int_equal(bench_violation.queue, 0);
     assert_int_equal(bench_violation.a, 2); /* the head */
-    assert_int_equal((int64_t)bench_violation.b, ANYHV_E_IO);
+    assert_int_equal(bench_violation.b, 42);
     assert_int_equal(b->dev->violations[ANYHV_V_DEVICE_REJECT], 1);
     bench_run(b);
     bench_expect(b, 0, token, 0);
@@ -150,6 +150,41 @@ static void reject_answers_zero_and_says_why(void **state)
     assert_int_equal(bench_counters(b, 0)->done, 0);
     assert_int_equal(bench_counters(b, 0)->bytes_out, 0);
     assert_false(anyhv_ctl_queue_broken(b->dev, 0));
+}
+
+/* A result code of our own shortcomings is not held against the guest. */
+static void only_the_guests_fault_is_counted_as_a_violation(void **state)
+{
+    static const struct {
+        int why;
+        bool guest;
+    } reasons[] = {
+        {ANYHV_E_BADADDR, true},
+        {ANYHV_E_PERM, true},
+        {ANYHV_E_SHORT, true},
+        {ANYHV_E_INVAL, true},
+        {0, true},
+        {1234567, true},
+        {ANYHV_E_NORES, false},
+        {ANYHV_E_LOST, false},
+        {ANYHV_E_STATE, false},
+        {ANYHV_E_IO, false},
+    };
+    struct bench *b = *state;
+
+    bench_up(b, NULL);
+    for (unsigned i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        struct anyhv_req *req = bench_held(b, 8, 8);
+
+        bench_violation.count = 0;
+        anyhv_req_reject(req, reasons[i].why);
+        assert_int_equal(bench_violation.count, reasons[i].guest);
+        if (reasons[i].guest)
+            assert_int_equal((int64_t)bench_violation.b, reasons[i].why);
+        bench_run(b);
+        assert_int_equal(bench_counters(b, 0)->rejected, i + 1);
+        assert_true(drv_ring_get(&b->ring[0], &(struct drv_used){0}));
+    }
 }
 
 static void a_reset_takes_requests_away_for_good(void **state)
@@ -437,6 +472,7 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(held_requests_are_listed_oldest_first),
     BENCH_TEST(a_request_ends_once),
     BENCH_TEST(reject_answers_zero_and_says_why),
+    BENCH_TEST(only_the_guests_fault_is_counted_as_a_violation),
     BENCH_TEST(a_reset_takes_requests_away_for_good),
     BENCH_TEST(a_device_that_forgets_a_request_is_stopped),
     BENCH_TEST(pins_are_pieces_of_the_chain),

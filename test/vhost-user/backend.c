@@ -141,7 +141,7 @@ int backend_stop(struct backend *b)
 
 /* ---- the log ---- */
 
-static char *read_log(const struct backend *b)
+char *backend_log(const struct backend *b)
 {
     struct stat st;
     char *text;
@@ -168,7 +168,7 @@ static char *read_log(const struct backend *b)
 bool backend_logged(const struct backend *b, const char *text)
 {
     for (int i = 0; i < 200; i++) {
-        char *log = read_log(b);
+        char *log = backend_log(b);
         bool found = strstr(log, text) != NULL;
 
         free(log);
@@ -181,7 +181,7 @@ bool backend_logged(const struct backend *b, const char *text)
 
 void backend_show(const struct backend *b)
 {
-    char *log = read_log(b);
+    char *log = backend_log(b);
 
     fprintf(stderr, "--- log of the back end:\n%s---\n", log);
     free(log);

@@ -31,6 +31,8 @@ int backend_wait(struct backend *b);
 
 /* Does the log have @text within some time? */
 bool backend_logged(const struct backend *b, const char *text);
+/* All of the log; the caller frees it. */
+char *backend_log(const struct backend *b);
 /* Prints the log, for a failing test. */
 void backend_show(const struct backend *b);
 /* Forgets what was logged so far. */

@@ -61,15 +61,17 @@ enum {
 };
 
 #define FE_F_PROTOCOL_FEATURES (UINT64_C(1) << 30)
+/* What every front end of ours negotiates at least. */
+#define FE_VERSION_1   (DRV_F_VERSION_1 | FE_F_PROTOCOL_FEATURES)
 
-#define FE_P(bit)              (UINT64_C(1) << (bit))
-#define FE_P_MQ                FE_P(0)
-#define FE_P_REPLY_ACK         FE_P(3)
-#define FE_P_BACKEND           FE_P(5)
-#define FE_P_CONFIG            FE_P(9)
-#define FE_P_RESET             FE_P(13)
-#define FE_P_SLOTS             FE_P(15)
-#define FE_P_STATUS            FE_P(16)
+#define FE_P(bit)      (UINT64_C(1) << (bit))
+#define FE_P_MQ        FE_P(0)
+#define FE_P_REPLY_ACK FE_P(3)
+#define FE_P_BACKEND   FE_P(5)
+#define FE_P_CONFIG    FE_P(9)
+#define FE_P_RESET     FE_P(13)
+#define FE_P_SLOTS     FE_P(15)
+#define FE_P_STATUS    FE_P(16)
 #define FE_P_ALL \
     (FE_P_MQ | FE_P_REPLY_ACK | FE_P_BACKEND | FE_P_CONFIG | FE_P_RESET | FE_P_SLOTS | FE_P_STATUS)
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define ANSWER_MS 5000
 
@@ -94,6 +95,19 @@ void harness_info(struct harness *h, unsigned ring, struct probe_info *info)
     fe_kick(&h->fe, ring);
     harness_answer(h, ring, sizeof(*info));
     memcpy(info, answer, sizeof(*info));
+}
+
+void harness_held(struct harness *h, unsigned ring, unsigned count)
+{
+    struct probe_info info = {0};
+
+    for (unsigned i = 0; i < 2000; i++) {
+        harness_info(h, ring, &info);
+        if (info.held == count)
+            return;
+        usleep(500);
+    }
+    assert_int_equal(info.held, count);
 }
 
 uint64_t now_ms(void)

@@ -38,6 +38,15 @@ int harness_end(void **state);
 #define REFUSED(expr) assert_int_equal((expr), 1)
 #define CLOSED(expr)  assert_int_equal((expr), FE_CLOSED)
 
+/* main() of a file of tests. With an argument: only those whose name matches it (* and ?). */
+#define HARNESS_MAIN(group_name, tests_array)                                         \
+    int main(int argc, char **argv)                                                   \
+    {                                                                                 \
+        if (argc > 1)                                                                 \
+            cmocka_set_test_filter(argv[1]);                                          \
+        return cmocka_run_group_tests_name(group_name, tests_array, NULL, NULL) != 0; \
+    }
+
 /* A command of the probe device: no answer is waited for. */
 void harness_submit(struct harness *h, unsigned ring, enum probe_op op, uint32_t arg,
                     uint8_t **answer);
@@ -48,6 +57,11 @@ void harness_no_answer(struct harness *h, unsigned ring);
 /* A whole ECHO. */
 void harness_echo(struct harness *h, unsigned ring);
 void harness_info(struct harness *h, unsigned ring, struct probe_info *info);
+/*
+ * Asks on @ring until the device holds @count requests. An answer on one ring says nothing about
+ * another: a kick can come later than the request that it announces.
+ */
+void harness_held(struct harness *h, unsigned ring, unsigned count);
 uint64_t now_ms(void);
 
 #endif

@@ -188,19 +188,13 @@ TEST(command_line)
     assert_int_equal(code_of(help, h, "--socket-path=PATH"), 0);
 }
 
-int main(int argc, char **argv)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(serves, program_start, harness_end),
-        cmocka_unit_test_setup_teardown(leaves_nothing_behind, program_start, harness_end),
-        cmocka_unit_test_setup_teardown(serves_a_connection_that_it_is_given, nothing_started,
-                                        harness_end),
-        cmocka_unit_test_setup_teardown(serves_a_socket_that_it_is_given, nothing_started,
-                                        harness_end),
-        cmocka_unit_test_setup_teardown(command_line, nothing_started, harness_end),
-    };
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup_teardown(serves, program_start, harness_end),
+    cmocka_unit_test_setup_teardown(leaves_nothing_behind, program_start, harness_end),
+    cmocka_unit_test_setup_teardown(serves_a_connection_that_it_is_given, nothing_started,
+                                    harness_end),
+    cmocka_unit_test_setup_teardown(serves_a_socket_that_it_is_given, nothing_started, harness_end),
+    cmocka_unit_test_setup_teardown(command_line, nothing_started, harness_end),
+};
 
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests_name("vhost-user, program", tests, NULL, NULL) != 0;
-}
+HARNESS_MAIN("vhost-user, program", tests)

@@ -1,0 +1,215 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Boots Linux as a plain process: in User-Mode Linux the guest kernel itself is the vhost-user front
+# end (virtio_uml). No hypervisor and nothing emulated, so it is up in a fraction of a second.
+#
+#   uml.sh build           compiles the kernel, once: from Debian's source package and uml.frag, some
+#                          minutes; it stays in the cache, and network and root are not needed again
+#   uml.sh boot OPTION...
+#
+#   --socket S:ID          a device: the back end that listens on S, and its VIRTIO device id (rng 4,
+#                          blk 2, scmi 32, i2c 34, gpio 41); once per device
+#   --scenario A,B,...     what the guest does (see init); default features,read
+#   --seed N --bytes N     what it expects, and how much it reads at a time
+#   --dtb FILE             the guest's device tree
+#   --log FILE             its console
+#   --timeout SECONDS
+#   --init FILE            it runs this instead of our init
+#   --console              its console is this terminal: no log, no time-out
+#
+# Succeeds if the guest went through all its scenarios (with --init: if it came to its end) and powered
+# off. No process of it stays behind.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=scripts/lib/common.sh
+. "$here/../../scripts/lib/common.sh"
+# shellcheck source=scripts/lib/apt.sh
+. "$here/../../scripts/lib/apt.sh"
+# shellcheck source=test/guest/image.sh
+. "$here/image.sh"
+
+sockets=() scenario=features,read seed=1 bytes=1048576 dtb="" timeout=60 init="" console=""
+log=${ANYHV_BUILD:-$(anyhv_root)/build}/guest-logs/boot.log
+fragment=$here/uml.frag
+
+usage() {
+    sed -n '/^# Boots/,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2
+    exit 2
+}
+
+parse_options() {
+    while (($#)); do
+        [[ $1 == --console ]] && console=1 && shift && continue
+        (($# >= 2)) || usage
+        case $1 in
+        --socket) sockets+=("$2") ;;
+        --scenario) scenario=$2 ;;
+        --seed) seed=$2 ;;
+        --bytes) bytes=$2 ;;
+        --dtb) dtb=$2 ;;
+        --log) log=$2 ;;
+        --timeout) timeout=$2 ;;
+        --init) init=$2 ;;
+        *) usage ;;
+        esac
+        shift 2
+    done
+}
+
+# --- the kernel -----------------------------------------------------------------------------------
+
+SOURCE=linux-source-6.1
+
+packages_folder() { printf '%s/uml-packages\n' "$(anyhv_cache)"; }
+
+fetch_uml() {
+    [[ $(uname -m) == x86_64 ]] || die "the User-Mode Linux guest needs an x86_64 machine"
+    unpack_packages "$(packages_folder)" "$KERNEL_SUITE" amd64 "$SOURCE" busybox-static
+    need_packages cpio gcc libc6-dev
+}
+
+source_version() {
+    zcat "$(packages_folder)/usr/share/doc/$SOURCE/changelog.Debian.gz" |
+        sed -n '1s/.*(\(.*\)).*/\1/p'
+}
+
+# A kernel for each thing that it is made of. What is in the folder: linux, and *.ko.
+uml_folder() {
+    local key
+    key=$({ cat "$fragment" && source_version; } | sha256sum)
+    printf '%s/uml-%s\n' "$(anyhv_cache)" "${key:0:16}"
+}
+
+# compile_kernel DEST: the headers of graphics and network cards, half of the tree, are left out.
+compile_kernel() {
+    local tree=$1.tree make refused
+    mkdir -p "$1" "$tree"
+    tar -x -C "$tree" --strip-components=1 --exclude='*/drivers/gpu/*.[ch]' \
+        --exclude='*/drivers/net/*.[ch]' -f "$(packages_folder)/usr/src/$SOURCE.tar.xz"
+    make=(make -C "$tree" -j "${ANYHV_JOBS:-$(nproc)}" ARCH=um SUBARCH=x86_64
+        KBUILD_BUILD_USER=anyhv KBUILD_BUILD_HOST=anyhv)
+    "${make[@]}" KCONFIG_ALLCONFIG="$fragment" allnoconfig
+    refused=$(grep '^CONFIG_' "$fragment" | grep -vxFf "$tree/.config" || true)
+    [[ -z $refused ]] || die "Kconfig does not honour these lines of uml.frag: ${refused//$'\n'/ }"
+    "${make[@]}" linux modules
+    strip -o "$1/linux" "$tree/linux"
+    find "$tree" -name '*.ko' -exec cp -t "$1" {} +
+}
+
+# build_kernel DEST: a dot for every 25 files. In the background, because see step in common.sh.
+build_kernel() {
+    local dest=$1 fresh=$1.new begin=$SECONDS status=0
+    rm -rf "$fresh" "$fresh.tree"
+    need_packages make gcc libc6-dev flex bison bc xz-utils
+    printf 'building User-Mode Linux %s, this once ' "$(source_version)" >&2
+    compile_kernel "$fresh" </dev/null \
+        > >(tee "$dest.log" | awk 'NR % 25 == 0 { printf "."; fflush() }' >&2) 2>&1 &
+    wait $! || status=$?
+    rm -rf "$fresh.tree"
+    if ((status)); then
+        rm -rf "$fresh"
+        say " FAILED after $((SECONDS - begin)) s; $dest.log ends:"
+        tail -n 20 "$dest.log" >&2
+        return 1
+    fi
+    say " $((SECONDS - begin)) s"
+    mv "$fresh" "$dest"
+    rm "$dest.log"
+}
+
+build() {
+    local dest
+    fetch_uml
+    dest=$(uml_folder)
+    (
+        flock 9 # two test runs may start together
+        [[ -d $dest ]] || build_kernel "$dest"
+    ) 9>"$dest.lock"
+}
+
+# --- the initramfs --------------------------------------------------------------------------------
+
+# image.sh puts together the same initramfs as for other guests: for this kernel, without modules.
+kernel_folder() { packages_folder; }
+GUEST_MODULES=()
+
+# make_initramfs OUT: what is in an archive behind another replaces or adds to what is in the first.
+make_initramfs() {
+    local root=$work/more
+    mkdir -p "$root/modules"
+    : >"$root/modules/order"
+    cp "$(uml_folder)"/*.ko "$root/modules/"
+    [[ -z $init ]] || install -m 755 "$init" "$root/init"
+    build_initramfs "$(uname -m)" "$1"
+    (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >>"$1"
+}
+
+# --- the guest ------------------------------------------------------------------------------------
+
+# Where the guest's memory is a file. On a tmpfs nothing of it is written to disk; some containers
+# forbid to execute what is there, which this kernel has to.
+memory_folder() {
+    local folder=/dev/shm
+    if findmnt -n -o OPTIONS -T "$folder" | tail -n 1 | grep -qw noexec; then
+        folder=${TMPDIR:-/tmp}
+    fi
+    printf '%s\n' "$folder"
+}
+
+kernel_arguments() {
+    local socket
+    printf '%s\n' mem=96M "initrd=$work/initramfs" "uml_dir=$work" umid=guest quiet panic=-1 \
+        con=null "anyhv.test=$scenario" "anyhv.seed=$seed" "anyhv.bytes=$bytes"
+    for socket in "${sockets[@]}"; do
+        [[ $socket =~ ^[^:[:space:]]+:[0-9]+$ ]] || die "no SOCKET:ID, or a space or colon in it: $socket"
+        printf '%s\n' "virtio_uml.device=$socket"
+    done
+    [[ -z $dtb ]] || printf '%s\n' "dtb=$dtb"
+    # A kernel that panics restarts, and would so forever.
+    [[ ,$scenario, == *,reboot,* ]] || printf '%s\n' noreboot
+    if [[ $console ]]; then echo con0=fd:0,fd:1; else echo con0=null,fd:1; fi
+}
+
+# The kernel makes itself the leader of a session, and runs each process of the guest in one of ours.
+# It ends them when it ends, unless it is killed; then its file with its own number stays.
+end_guest() {
+    local file=$work/guest/pid
+    [[ ! -s $file ]] || kill -KILL -- "-$(<"$file")" 2>/dev/null || true
+}
+
+run_uml() {
+    local arguments program
+    program=$(uml_folder)/linux
+    mapfile -t arguments < <(kernel_arguments)
+    TMPDIR=$(memory_folder)
+    export TMPDIR
+    if [[ $console ]]; then
+        "${leash[@]}" "$program" "${arguments[@]}"
+    else
+        "${leash[@]}" timeout -k 2 "$timeout" "$program" "${arguments[@]}" </dev/null >"$log" 2>&1
+    fi
+}
+
+boot() {
+    local status=0
+    build
+    work=$(mktemp -d "${TMPDIR:-/tmp}/anyhv-uml.XXXXXX")
+    trap 'end_guest; rm -rf "$work"' EXIT
+    mkdir -p "$(dirname "$log")"
+    make_initramfs "$work/initramfs"
+    run_uml || status=$?
+    [[ -z $console ]] || return "$status"
+    ((status != 124 && status != 137)) || die "no end after $timeout s, see $log"
+    ((status == 0)) || die "User-Mode Linux ended with status $status, see $log"
+    [[ $init ]] || grep -q 'ANYHV-MARK done' "$log" || die "the guest did not get through, see $log"
+}
+
+command=${1:-}
+shift || usage
+parse_options "$@"
+case $command in
+build) build ;;
+boot) boot ;;
+*) usage ;;
+esac
