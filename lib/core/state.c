@@ -159,7 +159,6 @@ static void go_on(struct anyhv_dev *dev)
 {
     for (unsigned i = 0; i < dev->ops->queues; i++)
         dev->queues[i].unnotified = dev->queues[i].started;
-    dev->announce = true;
     anyhv_core_driver_ok(dev);
 }
 
@@ -174,8 +173,11 @@ static int adopt(struct anyhv_dev *dev, bool queues)
         rc = check_queue(dev->queues[i].state);
     if (rc)
         return rc;
-    if (status & ANYHV_S_NEEDS_RESET)
-        return ANYHV_OK; /* a device that wanted a reset still does: nothing runs */
+    dev->announce = (status & ANYHV_S_DRIVER_OK) != 0;
+    if (status & ANYHV_S_NEEDS_RESET) { /* it still does: nothing runs, but the driver is told */
+        core_work(dev);
+        return ANYHV_OK;
+    }
     for (unsigned i = 0; i < dev->ops->queues && !queues; i++)
         dev->queues[i].state->enabled = 0;
     st->status = status & (uint8_t)~ANYHV_S_DRIVER_OK; /* the driver hears of no failed attempt */
