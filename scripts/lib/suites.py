@@ -83,7 +83,7 @@ SUITES = (
     Suite(
         "vhost-user",
         "the back-end program behind its socket, with good and hostile front ends",
-        budget=30,
+        budget=60,
         packages=CMOCKA,
         preset="dev",
         programs=("vhost-user",),
@@ -101,7 +101,7 @@ SUITES = (
     Suite(
         "asan",
         "the program suites under AddressSanitizer and UBSan",
-        budget=120,
+        budget=180,
         packages=CMOCKA,
         preset="asan",
         programs=("unit", "conformance", "hostile", "vhost-user"),
@@ -109,7 +109,7 @@ SUITES = (
     Suite(
         "s390x",
         "big-endian: the in-process suites under QEMU's user mode",
-        budget=120,
+        budget=180,
         packages=BUILD + CROSS_S390X,
         sysroots=(SYSROOT_S390X,),
         preset="s390x",

@@ -154,9 +154,135 @@ static void enabled_meanwhile(struct suite *s)
     }
 }
 
+/* ---- After any single write of the device ---- */
+
+/* The driver acts once, right after the device's n-th write to guest memory. */
+static struct {
+    struct anyhv_mem_ops ops;
+    const struct anyhv_mem_ops *real;
+    struct suite *s;
+    unsigned writes, at;
+    void (*act)(struct suite *s);
+} after;
+
+static void written(struct anyhv_mem *mem, uint64_t addr, uint64_t len)
+{
+    if (after.real && after.real->dirty)
+        after.real->dirty(mem, addr, len);
+    if (after.writes++ == after.at)
+        after.act(after.s);
+}
+
+static void act_after_write(struct suite *s, unsigned n, void (*act)(struct suite *s))
+{
+    struct anyhv_mem *mem = s->rig->dev->mem;
+
+    if (mem->ops != &after.ops) {
+        after.real = mem->ops;
+        after.ops = (struct anyhv_mem_ops){0};
+        if (mem->ops)
+            after.ops = *mem->ops;
+        after.ops.dirty = written;
+        mem->ops = &after.ops;
+        mem->tracked = true;
+    }
+    after.s = s;
+    after.writes = 0;
+    after.at = n;
+    after.act = act;
+}
+
+static bool asked_for_kick;
+
+static void add_second(struct suite *s)
+{
+    io_add(s, &(struct io){.op = TEST_ECHO, .payload = 1});
+    drv_ring_publish(ring_a(s));
+    asked_for_kick = drv_ring_need_kick(ring_a(s));
+}
+
+/* Added at any moment: either the device asks for a kick or it finds the request by itself. */
+static void added_at_any_moment(struct suite *s)
+{
+    static const uint64_t features[] = {0, DRV_F_EVENT_IDX};
+
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned writes = 0;
+
+        suite_up(s, &(struct suite_setup){.features = features[i],
+                                          .without = DRV_F_EVENT_IDX & ~features[i],
+                                          .size = 16});
+        suite_settle(s);
+        for (unsigned n = 0; n <= writes; n++) {
+            asked_for_kick = false;
+            io_add(s, &(struct io){.op = TEST_ECHO, .payload = 8, .room = 8});
+            drv_ring_publish(ring_a(s));
+            assert_true(drv_ring_need_kick(ring_a(s)));
+            act_after_write(s, n, add_second);
+            drv_kick(s->t, TEST_QUEUE_A, ring_a(s));
+            suite_settle(s);
+            if (after.writes > writes && n < 30)
+                writes = after.writes;
+            if (asked_for_kick) {
+                drv_kick(s->t, TEST_QUEUE_A, ring_a(s));
+                suite_settle(s);
+            }
+            io_collect(s, TEST_QUEUE_A);
+            assert_int_equal(ring_a(s)->inflight, 0);
+            io_recycle(s);
+        }
+        assert_true(writes >= 3);
+        s->rig->ops->stop(s->rig);
+    }
+}
+
+static bool saw_nothing;
+
+static void enable_now(struct suite *s)
+{
+    io_collect(s, TEST_QUEUE_A);
+    saw_nothing = !drv_ring_irq_on(ring_a(s));
+}
+
+/* Interrupts enabled at any moment: the answer is seen by that look, or it is told of. */
+static void enabled_at_any_moment(struct suite *s)
+{
+    static const uint64_t features[] = {0, DRV_F_EVENT_IDX};
+
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned writes = 0;
+
+        suite_up(s, &(struct suite_setup){.features = features[i],
+                                          .without = DRV_F_EVENT_IDX & ~features[i],
+                                          .size = 16});
+        io_alive(s, TEST_QUEUE_A);
+        for (unsigned n = 0; n <= writes; n++) {
+            drv_ring_irq_off(ring_a(s));
+            suite_interrupted(s, TEST_QUEUE_A);
+            saw_nothing = false;
+            io_add(s, &(struct io){.op = TEST_ECHO, .payload = 8, .room = 8});
+            drv_ring_publish(ring_a(s));
+            drv_ring_need_kick(ring_a(s));
+            act_after_write(s, n, enable_now);
+            drv_kick(s->t, TEST_QUEUE_A, ring_a(s));
+            suite_settle(s);
+            if (after.writes > writes && n < 30)
+                writes = after.writes;
+            if (saw_nothing && drv_ring_pending(ring_a(s)))
+                assert_true(suite_interrupted(s, TEST_QUEUE_A));
+            io_drain(s, TEST_QUEUE_A);
+            io_recycle(s);
+        }
+        assert_true(writes >= 3);
+        s->rig->ops->stop(s->rig);
+    }
+}
+
 const struct suite_test conf_meanwhile_tests[] = {
     {"meanwhile.several_laps", several_laps_in_a_turn, RIG_IN_PROCESS, SUITE_ANY},
     {"meanwhile.added_while_muted", added_while_muted, RIG_IN_PROCESS, SUITE_ANY},
     {"meanwhile.interrupts_enabled", enabled_meanwhile, RIG_IN_PROCESS, SUITE_ANY},
+    {"meanwhile.added_at_any_moment", added_at_any_moment, RIG_IN_PROCESS, SUITE_ANY},
+    {"meanwhile.enabled_at_any_moment", enabled_at_any_moment, RIG_IN_PROCESS, SUITE_ANY},
     {0},
 };

@@ -72,13 +72,16 @@ static void driver_feature_words(struct suite *s)
     wr(s, DRV_MMIO_STATUS, 0);
     wr(s, DRV_MMIO_DRIVER_FEATURES_SEL, 1);
     wr(s, DRV_MMIO_DRIVER_FEATURES, UINT32_MAX);
-    wr(s, DRV_MMIO_DRIVER_FEATURES, (uint32_t)(DRV_F_VERSION_1 >> 32));
+    wr(s, DRV_MMIO_DRIVER_FEATURES, (uint32_t)(want >> 32));
+    wr(s, DRV_MMIO_DRIVER_FEATURES_SEL, 0);
+    wr(s, DRV_MMIO_DRIVER_FEATURES, (uint32_t)want);
     for (unsigned i = 1; i < 32; i++) {
         wr(s, DRV_MMIO_DRIVER_FEATURES_SEL, 1u << i);
         wr(s, DRV_MMIO_DRIVER_FEATURES, 0);
+        wr(s, DRV_MMIO_DRIVER_FEATURES, UINT32_MAX);
     }
     wr(s, DRV_MMIO_STATUS, DRV_S_ACKNOWLEDGE | DRV_S_DRIVER | DRV_S_FEATURES_OK);
-    assert_true(anyhv_dev_features(s->rig->dev) == DRV_F_VERSION_1);
+    assert_true(anyhv_dev_features(s->rig->dev) == want);
 }
 
 /* 4.2.2.1: QueueReady reads what was written, 0 after a stop. */

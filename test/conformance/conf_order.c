@@ -205,6 +205,24 @@ static void in_order_load(struct suite *s)
     }
 }
 
+/* After a reset, of everything or of the queue, the order begins anew. */
+static void in_order_after_reset(struct suite *s)
+{
+    suite_up(s, &in_order);
+    for (unsigned i = 0; i < 10; i++) {
+        for (unsigned k = 0; k < i; k++)
+            hold(s, k, 10, 10);
+        for (unsigned k = 0; k < 5; k++)
+            io_send(s, &(struct io){.queue = TEST_QUEUE_B, .op = TEST_ECHO, .payload = k});
+        suite_settle(s);
+        suite_again(s, &in_order);
+        for (unsigned k = 0; k < 10; k++) {
+            io_alive(s, TEST_QUEUE_A);
+            io_alive(s, TEST_QUEUE_B);
+        }
+    }
+}
+
 /* An ordered device without the feature negotiated is an ordinary one. */
 static void ordered_without_feature(struct suite *s)
 {
@@ -224,6 +242,7 @@ const struct suite_test conf_order_tests[] = {
     {"in_order.waits_for_earlier", waits_for_earlier, 0, SUITE_ANY},
     {"in_order.short_ones_not_skipped", short_ones_not_skipped, 0, SUITE_ANY},
     {"in_order.load", in_order_load, RIG_IN_PROCESS, SUITE_ANY},
+    {"in_order.after_reset", in_order_after_reset, 0, SUITE_ANY},
     {"in_order.not_negotiated", ordered_without_feature, 0, SUITE_ANY},
     {0},
 };

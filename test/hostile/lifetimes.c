@@ -161,6 +161,57 @@ static void stale_used_ring(struct suite *s)
     both_alive(s);
 }
 
+/*
+ * The device's words say "do not kick" from the life before: an idle device asks for kicks whatever
+ * they said.
+ */
+static void stale_mute(struct suite *s)
+{
+    for (unsigned event_idx = 0; event_idx < 2; event_idx++) {
+        uint64_t features = s->rig->features & ~DRV_F_EVENT_IDX;
+
+        hostile_up_with(s, 0, DRV_F_EVENT_IDX);
+        assert_true(drv_negotiate(s->t, features | (event_idx ? DRV_F_EVENT_IDX : 0)));
+        for (unsigned queue = 0; queue < 2; queue++) {
+            struct drv_ring *ring = &s->ring[queue];
+
+            drv_ring_reset(ring);
+            ring->event_idx = event_idx;
+            memset(ring->device_host, 0, drv_device_bytes(ring));
+            drv_poke16(s->mem, ring->device + (ring->packed ? 2 : 0), 1);
+            assert_true(drv_queue_setup(s->t, queue, ring));
+        }
+        drv_ready(s->t);
+        suite_settle(s);
+        for (unsigned i = 0; i < 5; i++) {
+            io_add(s, &(struct io){.op = TEST_ECHO, .payload = 5});
+            drv_ring_publish(ring_a(s));
+            assert_true(drv_ring_need_kick(ring_a(s)));
+            kick(s);
+            io_drain(s, TEST_QUEUE_A);
+        }
+        s->rig->ops->stop(s->rig);
+    }
+}
+
+/* A queue that runs cannot be set up once more; it goes on as it was. */
+static void set_up_twice(struct suite *s)
+{
+    struct drv_ring other = {0};
+    struct drv_slot slots[16];
+
+    hostile_up(s);
+    assert_true(drv_ring_init(
+        &other, s->mem,
+        &(struct drv_ring_config){.size = 16, .packed = ring_a(s)->packed, .slots = slots}));
+    for (unsigned i = 0; i < 20; i++) {
+        io_alive(s, TEST_QUEUE_A);
+        assert_false(drv_queue_setup(s->t, TEST_QUEUE_A, &other));
+        assert_false(drv_queue_setup(s->t, TEST_QUEUE_A, ring_a(s)));
+    }
+    both_alive(s);
+}
+
 /* A driver that forgot to clear its avail index: what is behind it is served, or it breaks. */
 static void stale_avail_index(struct suite *s)
 {
@@ -218,6 +269,8 @@ const struct suite_test hostile_lifetime_tests[] = {
     {"lifetime.config_changes_between_halves.case-50", config_changes_between_halves, 0, SUITE_ANY},
     {"lifetime.sparse_queues.case-52", sparse_queues, 0, SUITE_ANY},
     {"lifetime.stale_used_ring.case-53", stale_used_ring, 0, SUITE_SPLIT},
+    {"lifetime.stale_mute.case-53", stale_mute, 0, SUITE_ANY},
+    {"lifetime.set_up_twice.case-41", set_up_twice, 0, SUITE_ANY},
     {"lifetime.stale_avail_index.case-53", stale_avail_index, 0, SUITE_SPLIT},
     {"lifetime.peer_lost.case-51", peer_lost, 0, SUITE_ANY},
     {0},

@@ -320,6 +320,47 @@ static void a_sleeping_driver_is_woken_packed_event(void **state)
     a_sleeping_driver_is_woken(*state, DRV_F_PACKED | DRV_F_EVENT_IDX);
 }
 
+/*
+ * Is the interrupt sent exactly when the driver's event is among the slots used since the last
+ * decision? All positions, batches and events of a small ring. Section 2.8.10.
+ */
+static void a_packed_event_is_hit_or_missed(void **state)
+{
+    enum {
+        RING = 5
+    };
+    struct bench *b = *state;
+
+    bench_up(b, &(struct bench_options){.features = DRV_F_PACKED | DRV_F_EVENT_IDX, .size = RING});
+    for (unsigned round = 0; round < RING * 2 * 7; round++) {
+        for (unsigned n = 1; n < RING; n++) {
+            uint16_t event = (uint16_t)(round / 7 % RING), lap = round / 7 / RING ? 0x8000 : 0;
+            uint16_t at = bench_queue(b, 0)->next_used;
+            bool wrap = bench_queue(b, 0)->used_wrap, hit = false;
+            bool valid = bench_queue(b, 0)->notified;
+            uint64_t used = b->mem.used;
+
+            for (unsigned i = 0; i < n; i++) {
+                hit |= at == event && wrap == (lap != 0);
+                wrap ^= ++at == RING;
+                at %= RING;
+            }
+            b->handles = 0;
+            for (unsigned i = 0; i < n; i++)
+                bench_held(b, 1, 0);
+            drv_packed_set_event(&b->ring[0], event | lap, DRV_EVENT_DESC);
+            for (unsigned i = 0; i < n; i++)
+                anyhv_req_done(bench_req(b, i));
+            b->trace[0] = '\0';
+            bench_run(b);
+            bench_expect_trace(b, hit || !valid ? "notify:0 " : "");
+            while (drv_ring_get(&b->ring[0], &(struct drv_used){0}))
+                continue;
+            b->mem.used = used;
+        }
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     BENCH_TEST(answers_are_sorted_split),
     BENCH_TEST(answers_are_sorted_packed),
@@ -338,6 +379,7 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(a_sleeping_driver_is_woken_split_event),
     BENCH_TEST(a_sleeping_driver_is_woken_packed),
     BENCH_TEST(a_sleeping_driver_is_woken_packed_event),
+    BENCH_TEST(a_packed_event_is_hit_or_missed),
 };
 
 ANYHV_TEST_MAIN("queue_order", tests)

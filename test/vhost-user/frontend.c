@@ -454,7 +454,9 @@ bool fe_wait_used(struct frontend *fe, unsigned index, struct drv_used *used, in
     for (;;) {
         if (drv_ring_get(&r->ring, used))
             return true;
+        if (drv_ring_irq_on(&r->ring))
+            continue;
         if (!fe_event(r->call, timeout_ms))
-            return drv_ring_get(&r->ring, used);
+            return false; /* an answer without its interrupt is none */
     }
 }

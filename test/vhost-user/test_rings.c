@@ -310,9 +310,9 @@ TEST(new_call_is_signalled_once)
     assert_false(fe_event(old, 0));
     OK(fe_vring_fd(fe, FE_SET_VRING_CALL, 0, -1)); /* nobody wants to know */
     OK(fe_vring_fd(fe, FE_SET_VRING_CALL, 0, old));
-    harness_echo(h, 0);
     close(fe->ring[0].call);
     fe->ring[0].call = old;
+    harness_echo(h, 0);
 }
 
 TEST(new_kick_takes_over)
