@@ -109,7 +109,7 @@ SUITES = (
     Suite(
         "s390x",
         "big-endian: the in-process suites under QEMU's user mode",
-        budget=180,
+        budget=120,
         packages=BUILD + CROSS_S390X,
         sysroots=(SYSROOT_S390X,),
         preset="s390x",
