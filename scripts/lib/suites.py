@@ -68,7 +68,7 @@ SUITES = (
         preset="dev",
         programs=("conformance",),
         quick=True,
-        proves=(("loopback", "rng", "test driver, in process"),),
+        proves=(("loopback", "test device", "test driver, in process"),),
     ),
     Suite(
         "hostile",
@@ -78,7 +78,7 @@ SUITES = (
         preset="dev",
         programs=("hostile",),
         quick=True,
-        proves=(("loopback", "rng", "hostile driver, in process"),),
+        proves=(("loopback", "test device, rng", "hostile driver, in process"),),
     ),
     Suite(
         "vhost-user",
@@ -88,7 +88,7 @@ SUITES = (
         preset="dev",
         programs=("vhost-user",),
         quick=True,
-        proves=(("vhost-user", "rng", "test front end, over a socket"),),
+        proves=(("vhost-user", "test device, rng", "test front end, another process"),),
     ),
     Suite(
         "configure",
