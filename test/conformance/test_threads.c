@@ -17,7 +17,7 @@
 #include "conformance/suite.h"
 
 enum {
-    REQUESTS = 200000,
+    REQUESTS = 100000,
     SIZE = 16,
     ROOM = 24,
     PATIENCE_SECONDS = 40, /* for a notification; slow machines are slow */

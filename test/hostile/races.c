@@ -257,6 +257,45 @@ static void event_words(struct suite *s)
     hostile_up_again(s);
 }
 
+/* ---- 31: the index is one word ---- */
+
+/* A driver that only ever shows as many requests as the ring holds, one after the other. */
+static void *count_up(void *arg)
+{
+    struct suite *s = arg;
+    struct drv_ring *ring = ring_a(s);
+    uint16_t idx = 0;
+
+    while (!atomic_load_explicit(&flipper.stop, memory_order_relaxed)) {
+        if ((uint16_t)(idx - drv_split_used_idx(ring)) < ring->size)
+            drv_split_set_idx(ring, ++idx);
+    }
+    return NULL;
+}
+
+/*
+ * The index runs through many multiples of 256 while the device reads it: put together from two
+ * bytes it would now and then be off by 256, which is more than the ring has.
+ */
+static void index_in_one_piece(struct suite *s)
+{
+    uint64_t header;
+
+    suite_up(s, &(struct suite_setup){.size = 64});
+    header = good_header(s, TEST_ECHO, 0);
+    drv_split_desc(s->mem, ring_a(s)->desc, 0, header, TEST_HEADER, 0, 0);
+    atomic_init(&flipper.stop, false);
+    assert_int_equal(pthread_create(&flipper.thread, NULL, count_up, s), 0);
+    s->end = stop;
+    for (unsigned i = 0; i < 20000 && suite_counters(s, TEST_QUEUE_A).done < 40000; i++)
+        kick(s);
+    stop(s);
+    assert_int_equal(suite_violations(s, ANYHV_V_AVAIL_JUMP), 0);
+    assert_int_equal(suite_violations(s, ANYHV_V_INFLIGHT), 0);
+    assert_false(anyhv_ctl_queue_broken(s->rig->dev, TEST_QUEUE_A));
+    hostile_up_again(s);
+}
+
 const struct suite_test hostile_race_tests[] = {
     {"race.descriptor_fields.case-22", descriptor_fields, 0, SUITE_ANY},
     {"race.descriptor_flags.case-22", descriptor_flags, 0, SUITE_ANY},
@@ -264,5 +303,6 @@ const struct suite_test hostile_race_tests[] = {
     {"race.index_and_head.case-23", index_and_head, 0, SUITE_SPLIT},
     {"race.request_header.case-23", request_header, 0, SUITE_ANY},
     {"race.event_words.case-25", event_words, 0, SUITE_ANY},
+    {"race.index_in_one_piece.case-31", index_in_one_piece, 0, SUITE_SPLIT},
     {0},
 };

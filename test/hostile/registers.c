@@ -216,6 +216,31 @@ static void ready_before_features_ok(struct suite *s)
     both_alive(s);
 }
 
+/* ---- 42: areas that are longer than a page and do not begin at one ---- */
+
+static void areas_over_pages(struct suite *s)
+{
+    suite_start(s, NULL);
+    for (unsigned i = 0; i < 5; i++) {
+        struct drv_ring *ring = ring_a(s);
+
+        suite_again(s, &(struct suite_setup){.size = 256, .no_queues = true, .not_ready = true});
+        s->mem->used = 4096 - 16 - 512 * i; /* the last slots are always on another page */
+        suite_ring(s, TEST_QUEUE_A, 256, 1);
+        assert_true(drv_queue_setup(s->t, TEST_QUEUE_A, ring));
+        suite_ring(s, TEST_QUEUE_B, 256, 1);
+        assert_true(drv_queue_setup(s->t, TEST_QUEUE_B, &s->ring[TEST_QUEUE_B]));
+        drv_ready(s->t);
+        for (unsigned k = 0; k < 256; k++)
+            io_add(s, &(struct io){.op = TEST_ECHO, .seed = k, .payload = k % 20});
+        io_submit(s, TEST_QUEUE_A);
+        io_drain(s, TEST_QUEUE_A);
+        for (unsigned k = 0; k < 150; k++)
+            io_alive(s, TEST_QUEUE_A);
+        io_alive(s, TEST_QUEUE_B);
+    }
+}
+
 /* ---- 43: a queue that is not there, selected ---- */
 
 static void select_out_of_range(struct suite *s)
@@ -423,6 +448,7 @@ const struct suite_test hostile_register_tests[] = {
     {"register.ready_twice.case-41", ready_twice, RIG_REGISTERS, SUITE_ANY},
     {"register.ready_before_features_ok.case-41", ready_before_features_ok, RIG_REGISTERS,
      SUITE_ANY},
+    {"register.areas_over_pages.case-42", areas_over_pages, RIG_REGISTERS, SUITE_ANY},
     {"register.select_out_of_range.case-43", select_out_of_range, RIG_REGISTERS, SUITE_ANY},
     {"register.kick_of_nothing.case-44", kick_of_nothing, RIG_REGISTERS, SUITE_ANY},
     {"register.kick_of_wide_index.case-44", kick_of_wide_index, RIG_REGISTERS, SUITE_ANY},
