@@ -36,18 +36,30 @@ function(anyhv_add_module name)
     anyhv_flags(${target})
 endfunction()
 
-# anyhv_add_modules(names...): each a folder of hv/, or a clear error.
-function(anyhv_add_modules)
-    file(GLOB known RELATIVE "${PROJECT_SOURCE_DIR}/hv" "${PROJECT_SOURCE_DIR}/hv/*/CMakeLists.txt")
+# anyhv_add_folders(folder option kind names...): adds <folder>/<name> for each, or a clear error.
+function(anyhv_add_folders folder option kind)
+    file(GLOB known RELATIVE "${PROJECT_SOURCE_DIR}/${folder}"
+         "${PROJECT_SOURCE_DIR}/${folder}/*/CMakeLists.txt")
     list(TRANSFORM known REPLACE "/CMakeLists.txt" "")
     foreach(name IN LISTS ARGN)
         if(NOT name IN_LIST known)
             list(JOIN known ", " known)
-            message(FATAL_ERROR "ANYHV_HV asks for the module '${name}', which hv/ does not have. "
-                                "There are: ${known}")
+            message(FATAL_ERROR "${option} asks for the ${kind} '${name}', which ${folder}/ does not "
+                                "have. There are: ${known} (several are separated by ';')")
         endif()
-        add_subdirectory(hv/${name})
+        add_subdirectory(${folder}/${name})
     endforeach()
+endfunction()
+
+function(anyhv_add_modules)
+    if(NOT ARGN)
+        message(FATAL_ERROR "ANYHV_HV is empty: no program could reach a guest")
+    endif()
+    anyhv_add_folders(hv ANYHV_HV module ${ARGN})
+endfunction()
+
+function(anyhv_add_devices)
+    anyhv_add_folders(devices ANYHV_DEVICES device ${ARGN})
 endfunction()
 
 # anyhv_require_library(name header library package): for modules that stand on a system library.
@@ -66,6 +78,9 @@ endfunction()
 # anyhv-<device>-<module>, from the same main.c.
 function(anyhv_add_backend device)
     cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES" ${ARGN})
+    if(ANYHV_FREESTANDING)
+        return() # a model can be built without an OS, a program cannot
+    endif()
     foreach(module IN LISTS ANYHV_HV)
         set(target anyhv-${device}-${module})
         string(REPLACE "-" "_" symbol "anyhv_hv_${module}")

@@ -13,8 +13,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define RAM_BASE UINT64_C(0x40000000)
-#define RAM_SIZE (UINT64_C(16) << 20)
+#define RAM_BASE  UINT64_C(0x40000000)
+#define RAM_SIZE  (UINT64_C(16) << 20)
+
+#define RING_SIZE 64
 
 #define GUEST_FEATURES \
     (DRV_F_INDIRECT | DRV_F_EVENT_IDX | DRV_F_PACKED | DRV_F_IN_ORDER | DRV_F_NOTIFICATION_DATA)
@@ -43,6 +45,7 @@ struct guest {
     struct anyhv_task task;
     FILE *output;
     uint64_t started_ns, sent, answered, bytes;
+    bool output_failed;
 };
 
 /* ---- options
@@ -161,8 +164,7 @@ static void take_answer(struct guest *guest, const struct drv_used *used)
         drv_ptr(&guest->mem, guest->buffers[used->token] + guest->options->out, used->len);
 
     if (guest->output && used->len && fwrite(bytes, 1, used->len, guest->output) != used->len)
-        anyhv_log(ANYHV_LOG_ERROR, "loopback.output", "%s: %s", guest->options->output,
-                  strerror(errno));
+        guest->output_failed = true;
     guest->bytes += used->len;
     guest->answered++;
     guest->idle[guest->nidle++] = (uint16_t)used->token;
@@ -192,6 +194,11 @@ static void finish(struct guest *guest, int exit_code)
            (unsigned long long)seen->kicks, (unsigned long long)seen->interrupts,
            guest->ring.packed ? "packed" : "split", (unsigned long long)(ns / 1000000),
            (unsigned long long)(ns / 1000 % 1000));
+    if (guest->output && (fflush(guest->output) || guest->output_failed)) {
+        anyhv_log(ANYHV_LOG_ERROR, "loopback.output", "%s: %s", guest->options->output,
+                  strerror(errno));
+        exit_code = 1;
+    }
     anyhv_loop_stop(guest->server->loop, exit_code);
 }
 
@@ -238,14 +245,17 @@ static int boot(struct guest *guest)
 {
     const struct options *o = guest->options;
     struct drv_transport *t = &guest->mmio.transport;
-    struct drv_ring_config config = {.size = 64, .slots = guest->slots};
+    struct drv_ring_config config = {.slots = guest->slots};
+    uint16_t most;
 
     drv_mem_init(&guest->mem, guest->ram, RAM_BASE, RAM_SIZE);
     drv_mmio_init(&guest->mmio, access_register, guest);
     if (!drv_mmio_probe(&guest->mmio) || !drv_negotiate(t, GUEST_FEATURES))
         return fail("the guest's driver and the device do not agree on features");
-    if (t->ops->queue_max(t, o->queue) < config.size)
+    most = t->ops->queue_max(t, o->queue);
+    if (most == 0)
         return fail("--queue: the device has no such queue");
+    config.size = most < RING_SIZE ? most : RING_SIZE;
     config.packed = t->features & DRV_F_PACKED;
     config.event_idx = t->features & DRV_F_EVENT_IDX;
     config.in_order = t->features & DRV_F_IN_ORDER;
@@ -303,7 +313,7 @@ static int start(struct anyhv_server *server)
     guest->server = server;
     guest->options = server->options;
     guest->task = (struct anyhv_task){.run = step, .priv = guest};
-    guest->slots = calloc(64, sizeof(*guest->slots));
+    guest->slots = calloc(RING_SIZE, sizeof(*guest->slots));
     guest->buffers = calloc(guest->options->depth, sizeof(*guest->buffers));
     guest->idle = calloc(guest->options->depth, sizeof(*guest->idle));
     guest->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -22,7 +22,7 @@ void vu_backend_drop(struct vu_connection *c)
 
 static void close_channel(struct vu_connection *c, const char *why)
 {
-    anyhv_log(ANYHV_LOG_INFO, "vu.backend_channel", "back-end channel closed: %s", why);
+    anyhv_log(ANYHV_LOG_DEBUG, "vu.backend_channel", "back-end channel closed: %s", why);
     vu_backend_drop(c);
 }
 

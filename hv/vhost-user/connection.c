@@ -32,7 +32,9 @@ static const char *message_name(const struct vu_message *m, char *buf, size_t si
     return buf;
 }
 
-static void log_message(const struct vu_message *m, const char *event, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void log_message(const struct vu_message *m,
+                                                              const char *event, const char *fmt,
+                                                              va_list ap)
 {
     char name[32], text[256];
 

@@ -147,6 +147,8 @@ static int start_path(struct vu_module *module)
     }
     module->listener = fd;
     module->bound = true;
+    anyhv_log(ANYHV_LOG_INFO, "vu.listening", "waiting for a front end at %s",
+              module->options->path);
     vu_module_next(module);
     return ANYHV_OK;
 }

@@ -96,19 +96,25 @@ static enum vu_verdict set_features(struct vu_connection *c, struct vu_message *
     return rings_verdict(c, m);
 }
 
+/* QEMU warns of CONFIG when it has no use for it, and a device without configuration has none. */
+static uint64_t protocol_offer(const struct vu_connection *c)
+{
+    return c->dev.ops->config_len ? VU_PROTOCOL_OFFER : VU_PROTOCOL_OFFER & ~VU_P_CONFIG;
+}
+
 static enum vu_verdict get_protocol_features(struct vu_connection *c, struct vu_message *m)
 {
     (void)m;
-    return vu_reply_u64(c, VU_PROTOCOL_OFFER);
+    return vu_reply_u64(c, protocol_offer(c));
 }
 
 static enum vu_verdict set_protocol_features(struct vu_connection *c, struct vu_message *m)
 {
     uint64_t features = m->payload.u64;
 
-    if (features & ~VU_PROTOCOL_OFFER)
+    if (features & ~protocol_offer(c))
         return vu_refused(m, "protocol features 0x%" PRIx64 " were not offered",
-                          features & ~VU_PROTOCOL_OFFER);
+                          features & ~protocol_offer(c));
     if (vu_rings_running(c) && features != c->protocol)
         return vu_refused(m, "protocol features 0x%" PRIx64 " while rings run with 0x%" PRIx64,
                           features, c->protocol);

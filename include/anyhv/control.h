@@ -8,8 +8,9 @@
  * in stop and quiesce): everything else marks, and port->work asks for a run. So a trapped vCPU is
  * let go before any ring is looked at.
  *
- * From inside a callback (port, memory or device ops) every call is allowed but anyhv_dev_run,
- * attach and detach; memory ops may not change the region table.
+ * From inside a port or device callback every call is allowed but anyhv_dev_run, attach and detach.
+ * Memory ops may only mark (kick, anyhv_mem_room, pause, needs_reset) and do not change the region
+ * table; that the guest is gone they say by ANYHV_E_LOST.
  *
  * Freestanding; the caller owns all storage.
  */

@@ -69,6 +69,10 @@ struct anyhv_hv {
     void (*stop)(struct anyhv_server *server);
 };
 
+#ifdef ANYHV_HV /* the module that this program is built for, wherever it comes from */
+extern const struct anyhv_hv ANYHV_HV;
+#endif
+
 /* The modules of this tree, as far as they were configured. */
 extern const struct anyhv_hv anyhv_hv_loopback;
 extern const struct anyhv_hv anyhv_hv_vhost_user;

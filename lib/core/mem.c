@@ -134,14 +134,27 @@ static int map_by_ops(struct anyhv_mem *mem, uint64_t addr, uint32_t len, unsign
     return ANYHV_OK;
 }
 
-/* Copies at addresses outside all regions, by whatever the module has. */
+static int copy_by_copy(struct anyhv_mem *mem, uint64_t addr, uint8_t *buf, uint32_t len,
+                        unsigned perm)
+{
+    int rc = noted(mem, mem->ops->copy(mem, addr, buf, len, perm));
+
+    if (rc == ANYHV_OK && (perm & ANYHV_W))
+        core_dirty(mem, addr, len);
+    return rc;
+}
+
+/*
+ * Copies at addresses outside all regions, by whatever the module has. Each piece is reported as
+ * dirty by itself: the next one may fail.
+ */
 static int copy_by_ops(struct anyhv_mem *mem, uint64_t addr, uint8_t *buf, uint32_t len,
                        unsigned perm)
 {
     if (!mem->ops)
         return ANYHV_E_BADADDR;
     if (mem->ops->copy)
-        return noted(mem, mem->ops->copy(mem, addr, buf, len, perm));
+        return copy_by_copy(mem, addr, buf, len, perm);
     if (!mem->ops->map)
         return ANYHV_E_BADADDR;
     while (len) {
@@ -150,10 +163,12 @@ static int copy_by_ops(struct anyhv_mem *mem, uint64_t addr, uint8_t *buf, uint3
 
         if (rc)
             return rc;
-        if (perm & ANYHV_W)
+        if (perm & ANYHV_W) {
             memcpy(map.ptr, buf, map.len);
-        else
+            core_dirty(mem, addr, map.len);
+        } else {
             shm_copy_out(buf, map.ptr, map.len);
+        }
         addr += map.len;
         buf += map.len;
         len -= map.len;
@@ -177,10 +192,12 @@ static int copy_one(struct anyhv_mem *mem, uint64_t addr, uint8_t *buf, uint32_t
     off = addr - region->addr;
     if (*len > region->size - off)
         *len = (uint32_t)(region->size - off);
-    if (perm & ANYHV_W)
+    if (perm & ANYHV_W) {
         memcpy(region->host + off, buf, *len);
-    else
+        core_dirty(mem, addr, *len);
+    } else {
         shm_copy_out(buf, region->host + off, *len);
+    }
     return ANYHV_OK;
 }
 
@@ -194,8 +211,6 @@ static int copy(struct anyhv_mem *mem, uint64_t addr, uint8_t *buf, uint32_t len
 
         if (rc)
             return rc;
-        if (perm & ANYHV_W)
-            core_dirty(mem, addr, n);
         addr += n;
         buf += n;
         len -= n;

@@ -126,8 +126,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option common_options[] = {
     {"features", OPT_FEATURES, "LIST", 0,
-     "Ring features, comma-separated: NAME offers one, -NAME withholds it; all but packed are "
-     "offered by default. NAMEs: " FEATURE_NAMES,
+     "Ring features, comma-separated: NAME offers one, -NAME withholds it; by default all but "
+     "packed are offered that device and module can do. NAMEs: " FEATURE_NAMES,
      0},
     {"log-level", OPT_LOG_LEVEL, "LEVEL", 0,
      "What to report: error, warning, info (the default) or debug", 0},

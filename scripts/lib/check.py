@@ -78,7 +78,9 @@ class Preparation:
 
     def _build(self, preset):
         begin = time.monotonic()
-        for command in (f"cmake --preset {preset}", f"cmake --build --preset {preset} -- --quiet"):
+        # What somebody tried out in this build folder is cached there: back to the defaults.
+        configure = f"cmake --preset {preset} -UANYHV_HV -UANYHV_DEVICES"
+        for command in (configure, f"cmake --build --preset {preset} -- --quiet"):
             code, output = self._quiet(command.split())
             if code:
                 return Failure("build", f"{command}: {code}", output)

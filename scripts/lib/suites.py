@@ -135,6 +135,15 @@ SUITES = (
         scripts=("test/mutation/mutation_test.sh",),
     ),
     Suite(
+        "guest-uml",
+        "Linux as a plain process, itself the front end: split and packed, rebind, restart",
+        budget=300,  # building its kernel, once, included; 15 without
+        packages=CMOCKA + ("make", "flex", "bison", "bc", "xz-utils", "cpio"),
+        preset="dev",
+        scripts=("test/guest/uml_test.sh build/dev/bin/anyhv-rng-vhost-user",),
+        proves=(("vhost-user", "rng", "Linux, User-Mode Linux"),),
+    ),
+    Suite(
         "guest-x86_64",
         "a stock Debian kernel on x86_64 uses the device, under QEMU",
         budget=120,

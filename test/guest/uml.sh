@@ -31,7 +31,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 sockets=() scenario=features,read seed=1 bytes=1048576 dtb="" timeout=60 init="" console=""
 log=${ANYHV_BUILD:-$(anyhv_root)/build}/guest-logs/boot.log
-fragment=$here/uml.frag
+fragment=$here/uml.frag kernel="" work=""
 
 usage() {
     sed -n '/^# Boots/,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2
@@ -119,13 +119,12 @@ build_kernel() {
 }
 
 build() {
-    local dest
     fetch_uml
-    dest=$(uml_folder)
+    kernel=$(uml_folder)
     (
         flock 9 # two test runs may start together
-        [[ -d $dest ]] || build_kernel "$dest"
-    ) 9>"$dest.lock"
+        [[ -d $kernel ]] || build_kernel "$kernel"
+    ) 9>"$kernel.lock"
 }
 
 # --- the initramfs --------------------------------------------------------------------------------
@@ -139,7 +138,7 @@ make_initramfs() {
     local root=$work/more
     mkdir -p "$root/modules"
     : >"$root/modules/order"
-    cp "$(uml_folder)"/*.ko "$root/modules/"
+    cp "$kernel"/*.ko "$root/modules/"
     [[ -z $init ]] || install -m 755 "$init" "$root/init"
     build_initramfs "$(uname -m)" "$1"
     (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >>"$1"
@@ -178,13 +177,24 @@ end_guest() {
     [[ ! -s $file ]] || kill -KILL -- "-$(<"$file")" 2>/dev/null || true
 }
 
+# The console of a guest that may read it. The end of a pipe would be the end of the terminal, and the
+# guest would hang with that; so it gets what comes out of the pipe and sees no end.
+open_input() {
+    if [[ ! -t 0 ]]; then
+        mkfifo "$work/input"
+        exec 3<&0 <>"$work/input"
+        "${leash[@]}" cat <&3 >"$work/input" &
+        exec 3<&-
+    fi
+}
+
 run_uml() {
-    local arguments program
-    program=$(uml_folder)/linux
+    local arguments program=$kernel/linux
     mapfile -t arguments < <(kernel_arguments)
     TMPDIR=$(memory_folder)
     export TMPDIR
     if [[ $console ]]; then
+        open_input
         "${leash[@]}" "$program" "${arguments[@]}"
     else
         "${leash[@]}" timeout -k 2 "$timeout" "$program" "${arguments[@]}" </dev/null >"$log" 2>&1
@@ -192,7 +202,10 @@ run_uml() {
 }
 
 boot() {
-    local status=0
+    local status=0 file
+    for file in "$dtb" "$init"; do
+        [[ -z $file || -f $file ]] || die "no such file: $file"
+    done
     build
     work=$(mktemp -d "${TMPDIR:-/tmp}/anyhv-uml.XXXXXX")
     trap 'end_guest; rm -rf "$work"' EXIT

@@ -8,6 +8,7 @@
 #   what: the bug in a few words
 #   suite: the suite that must turn red
 #   program: the test program or script of that suite that has to notice
+#   limit: seconds, optional: when that program counts as hanging, which is noticed too
 #   file: where it is planted
 #   replace:
 #   whole lines of that file, which stand there exactly once
@@ -26,7 +27,6 @@ cd "$here/../.."
 work=$PWD/build/mutation
 tree=$work/src
 log=$work/log
-export ANYHV_COMMAND_LIMIT=${ANYHV_COMMAND_LIMIT:-60} # seconds: a mutant that hangs is noticed too
 
 copy_tree() {
     rm -rf "$work"
@@ -65,7 +65,10 @@ plant() {
 
 # check MUTANT: its suite, as far as it matters.
 check() {
-    "$tree/scripts/check" --stop --only "$(field "$1" program)" "$(field "$1" suite)" >"$log" 2>&1
+    local limit
+    limit=$(field "$1" limit)
+    ANYHV_COMMAND_LIMIT=${limit:-60} "$tree/scripts/check" --stop --only "$(field "$1" program)" \
+        "$(field "$1" suite)" >"$log" 2>&1
 }
 
 # where MUTANT: what has to notice it.

@@ -306,6 +306,7 @@ void bench_attach(struct bench *b, const struct bench_options *options)
     assert_true(b->storage && b->state && b->ram);
     memset(b->ram, 0, BENCH_RAM);
     memset(b->state, 0xff, b->state_size);
+    memset(b->storage, 0xff, b->storage_size);
     drv_mem_init(&b->mem, b->ram, BENCH_BASE, BENCH_RAM);
     drv_mmio_init(&b->mmio, access_register, &b->lb);
     assert_int_equal(bench_reattach(b, false), ANYHV_OK);

@@ -385,6 +385,20 @@ static void long_tables_packed(void **state)
     long_tables(*state, DRV_F_PACKED);
 }
 
+static void the_longest_table(void **state)
+{
+    struct bench *b = *state;
+    struct chain_case c = {"longest", {{TABLE, 16 * 1024, I, 0}}, .n = 1};
+
+    bench_up(b, &(struct bench_options){
+                    .features = DRV_F_INDIRECT, .size = SIZE, .limits = {.segs = 1024}});
+    for (uint16_t i = 0; i < 1024; i++)
+        drv_split_desc(&b->mem, TABLE, i, ROOM + i, 1, i < 1023 ? N : 0, (uint16_t)(i + 1));
+    offer(b, &c);
+    assert_int_equal(b->handles, 1);
+    assert_int_equal(anyhv_req_readable(bench_req(b, 0)), 1024);
+}
+
 static void a_split_table_may_follow_direct_buffers_and_jump(void **state)
 {
     static const struct chain_case c = {
@@ -466,6 +480,7 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(lengths_do_not_wrap),
     BENCH_TEST(long_tables_split),
     BENCH_TEST(long_tables_packed),
+    BENCH_TEST(the_longest_table),
     BENCH_TEST(a_split_table_may_follow_direct_buffers_and_jump),
     BENCH_TEST(split_indices_that_make_no_sense),
     BENCH_TEST(packed_slots_that_make_no_sense),

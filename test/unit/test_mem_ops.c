@@ -56,9 +56,9 @@ static int op_map(struct anyhv_mem *mem, uint64_t addr, uint32_t len, unsigned p
     int rc = call(f, addr, len);
 
     note(f, "map", addr, len, perm);
+    out->ptr = f->arena + (addr - BENCH_BASE); /* also when it fails */
     if (rc)
         return rc;
-    out->ptr = f->arena + (addr - BENCH_BASE);
     out->len = f->map_max && len > f->map_max && !(perm & ANYHV_RING) ? f->map_max : len;
     out->priv = 77;
     f->mapped++;
@@ -280,6 +280,7 @@ static void an_error_of_ops_is_the_result(void **state)
 {
     static const int results[] = {ANYHV_E_BADADDR, ANYHV_E_PERM, ANYHV_E_NORES, ANYHV_E_LOST};
     struct foreign *f = *state;
+    struct anyhv_map map;
     uint8_t bytes[100];
 
     for (unsigned i = 0; i < 4; i++) {
@@ -305,10 +306,12 @@ static void an_error_of_ops_is_the_result(void **state)
         use(f, true, true, false);
         f->calls = 0;
         f->fail = 1;
-        assert_int_equal(
-            anyhv_mem_map(&f->mem, BENCH_BASE, 16, ANYHV_R | ANYHV_RING, &(struct anyhv_map){0}),
-            results[i]);
+        assert_int_equal(anyhv_mem_map(&f->mem, BENCH_BASE, 16, ANYHV_R | ANYHV_RING, &map),
+                         results[i]);
         f->fail = 0;
+        f->trace[0] = '\0';
+        anyhv_mem_unmap(&f->mem, &map); /* there is nothing to end */
+        expect(f, "");
     }
 }
 
@@ -356,6 +359,22 @@ static void what_was_written_is_told_and_what_was_read_is_not(void **state)
     expect(f, "dirty:108+8 ");
     assert_int_equal(write_cc(f, 0x100, 0), ANYHV_OK);
     expect(f, "");
+}
+
+/* What is written is written, even if the rest cannot be. */
+static void a_write_that_fails_half_way_tells_its_first_half(void **state)
+{
+    struct foreign *f = *state;
+
+    use(f, true, false, true);
+    f->map_max = 40;
+    f->fail = 3;
+    f->result = ANYHV_E_NORES;
+    assert_int_equal(write_cc(f, 0, 100), ANYHV_E_NORES);
+    assert_int_equal(f->arena[79], 0xcc);
+    assert_int_equal(f->arena[80], (uint8_t)(80 * 7));
+    assert_non_null(strstr(f->trace, "dirty:0+"));
+    assert_true(strstr(f->trace, "dirty:0+80") || strstr(f->trace, "dirty:28+40"));
 }
 
 /* ---- pins: pieces that requests hold keep regions in the table ---- */
@@ -407,6 +426,7 @@ static const struct CMUnitTest tests[] = {
     TEST(an_error_behind_a_region_is_the_result),
     TEST(a_region_takes_an_address_from_ops_and_gives_it_back),
     TEST(what_was_written_is_told_and_what_was_read_is_not),
+    TEST(a_write_that_fails_half_way_tells_its_first_half),
     BENCH_TEST(pinned_pieces_keep_the_table_as_it_is),
 };
 

@@ -343,34 +343,34 @@ static void queue_reset_stops_one_queue(void **state)
     struct bench *b = *state;
 
     up(b, &(struct bench_options){.registers = true, .features = DRV_F_RING_RESET});
-    for (unsigned i = 0; i < BENCH_QUEUES; i++) {
-        bench_put(b, i, 8, 0);
-        must_put(b, DRV_MMIO_QUEUE_NOTIFY, i);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < BENCH_QUEUES; i++) {
+            bench_put(b, i, 8, 0);
+            must_put(b, DRV_MMIO_QUEUE_NOTIFY, i);
+            bench_run(b);
+        }
+        if (round == 1)
+            drv_split_set_idx(&b->ring[0], 1000); /* broken, too */
+        must_put(b, DRV_MMIO_QUEUE_NOTIFY, 0);
         bench_run(b);
+        assert_int_equal(anyhv_ctl_queue_broken(b->dev, 0), round);
+        must_put(b, DRV_MMIO_QUEUE_SEL, 0);
+        assert_int_equal(put(b, DRV_MMIO_QUEUE_RESET, 0), ANYHV_E_INVAL);
+        assert_int_equal(put(b, DRV_MMIO_QUEUE_RESET, 2), ANYHV_E_INVAL);
+        assert_int_equal(get(b, DRV_MMIO_QUEUE_READY), 1);
+        must_put(b, DRV_MMIO_QUEUE_RESET, 1);
+        assert_int_equal(get(b, DRV_MMIO_QUEUE_RESET), 0);
+        assert_int_equal(get(b, DRV_MMIO_QUEUE_READY), 0);
+        assert_int_equal(b->dev->state->queue[0].desc, 0);
+        assert_int_equal(bench_counters(b, 0)->dropped, round + 1);
+        assert_null(bench_req(b, 2 * round));
+        assert_non_null(bench_req(b, 2 * round + 1)); /* the other queue's */
+        assert_false(anyhv_ctl_queue_broken(b->dev, 0));
+        must_put(b, DRV_MMIO_QUEUE_RESET, 1); /* once more is nothing */
+        drv_ring_reset(&b->ring[0]);
+        write_ring(b, 0);
+        must_put(b, DRV_MMIO_QUEUE_READY, 1);
     }
-    drv_split_set_idx(&b->ring[0], 1000); /* broken, too */
-    must_put(b, DRV_MMIO_QUEUE_NOTIFY, 0);
-    bench_run(b);
-    assert_true(anyhv_ctl_queue_broken(b->dev, 0));
-    must_put(b, DRV_MMIO_QUEUE_SEL, 0);
-    assert_int_equal(put(b, DRV_MMIO_QUEUE_RESET, 0), ANYHV_E_INVAL);
-    assert_int_equal(put(b, DRV_MMIO_QUEUE_RESET, 2), ANYHV_E_INVAL);
-    assert_int_equal(get(b, DRV_MMIO_QUEUE_READY), 1);
-    must_put(b, DRV_MMIO_QUEUE_RESET, 1);
-    assert_int_equal(get(b, DRV_MMIO_QUEUE_RESET), 0);
-    assert_int_equal(get(b, DRV_MMIO_QUEUE_READY), 0);
-    assert_null(bench_req(b, 0));
-    assert_non_null(bench_req(b, 1)); /* the other queue's */
-    assert_false(anyhv_ctl_queue_broken(b->dev, 0));
-    must_put(b, DRV_MMIO_QUEUE_RESET, 1); /* once more is nothing */
-    drv_ring_reset(&b->ring[0]);
-    write_ring(b, 0);
-    must_put(b, DRV_MMIO_QUEUE_READY, 1);
-    assert_int_equal(get(b, DRV_MMIO_QUEUE_READY), 1);
-    bench_put(b, 0, 8, 0);
-    must_put(b, DRV_MMIO_QUEUE_NOTIFY, 0);
-    bench_run(b);
-    assert_int_equal(b->handles, 3);
 }
 
 /* ---- notify ---- */

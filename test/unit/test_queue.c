@@ -336,6 +336,8 @@ static void a_split_ring_starts_and_stops_anywhere(void **state)
         drv_split_set_idx(ring, from[i]);
         drv_poke16(&b->mem, ring->device + 2, from[i]); /* where the device before us was */
         assert_int_equal(bench_start(b, 0, from[i]), ANYHV_OK);
+        assert_int_equal(b->dev->state->queue[0].next_avail, from[i]); /* for a successor */
+        assert_int_equal(b->dev->state->queue[0].next_used, from[i]);
         assert_int_equal(anyhv_ctl_queue_stop(b->dev, 0, true, &base), ANYHV_OK);
         assert_int_equal(base, from[i]);
         assert_int_equal(bench_start(b, 0, base), ANYHV_OK);

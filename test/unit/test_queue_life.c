@@ -29,6 +29,46 @@ static void a_paused_queue_takes_nothing_but_answers(void **state)
     assert_true(anyhv_ctl_queue_started(b->dev, 0));
 }
 
+/* Pause is not a kick: what came meanwhile may have been suppressed. */
+static void the_end_of_a_pause_is_a_look_at_the_ring(void **state)
+{
+    struct bench *b = *state;
+
+    bench_up(b, NULL);
+    anyhv_ctl_queue_pause(b->dev, 0, true);
+    bench_put(b, 0, 8, 0);
+    assert_false(b->lb.work);
+    anyhv_ctl_queue_pause(b->dev, 0, false);
+    bench_run(b);
+    assert_int_equal(b->handles, 1);
+}
+
+/* What a device before us left in the ring about kicks is not taken for our own. */
+static void a_ring_that_was_muted_before_is_armed(void **state)
+{
+    struct bench *b = *state;
+    uint16_t off, flags;
+    uint32_t base;
+
+    for (unsigned packed = 0; packed < 2; packed++) {
+        if (!packed) {
+            bench_up(b, NULL);
+        } else {
+            b->options.features = DRV_F_PACKED;
+            bench_negotiate(b);
+            bench_ring(b, 0);
+            assert_int_equal(bench_start(b, 0, ANYHV_BASE_PACKED), ANYHV_OK);
+            bench_driver_ok(b);
+        }
+        assert_int_equal(anyhv_ctl_queue_stop(b->dev, 0, true, &base), ANYHV_OK);
+        drv_poke16(&b->mem, b->ring[0].device + (packed ? 2 : 0), 1);
+        assert_int_equal(bench_start(b, 0, base), ANYHV_OK);
+        bench_run(b);
+        drv_packed_get_event(&b->ring[0], &off, &flags);
+        assert_int_equal(packed ? flags : drv_split_used_flags(&b->ring[0]), 0);
+    }
+}
+
 /* ---- memory that goes and comes ---- */
 
 static void rings_wait_for_their_memory(void **state)
@@ -354,6 +394,8 @@ static void a_reset_heals_a_broken_queue(void **state)
 
 static const struct CMUnitTest tests[] = {
     BENCH_TEST(a_paused_queue_takes_nothing_but_answers),
+    BENCH_TEST(the_end_of_a_pause_is_a_look_at_the_ring),
+    BENCH_TEST(a_ring_that_was_muted_before_is_armed),
     BENCH_TEST(rings_wait_for_their_memory),
     BENCH_TEST(one_ring_without_memory_leaves_the_other),
     BENCH_TEST(rings_follow_a_table_that_is_replaced),

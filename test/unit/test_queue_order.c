@@ -190,8 +190,10 @@ static void a_pull_gives_nothing_at_the_wrong_moment(void **state)
     anyhv_req_hold(anyhv_queue_pull(b->dev, 1));
     assert_null(anyhv_queue_pull(b->dev, 1)); /* no slot */
     anyhv_req_done(anyhv_queue_held(b->dev, 1));
+    anyhv_req_done(anyhv_queue_pull(b->dev, 1)); /* the answer makes room: it is published */
+    assert_int_equal(drv_split_used_idx(&b->ring[1]), 1);
     bench_run(b);
-    anyhv_req_done(anyhv_queue_pull(b->dev, 1));
+    assert_int_equal(drv_split_used_idx(&b->ring[1]), 2);
     anyhv_ctl_set_status(b->dev, 0);
     assert_null(anyhv_queue_pull(b->dev, 1));
 }
@@ -337,7 +339,7 @@ static void a_packed_event_is_hit_or_missed(void **state)
             uint16_t event = (uint16_t)(round / 7 % RING), lap = round / 7 / RING ? 0x8000 : 0;
             uint16_t at = bench_queue(b, 0)->next_used;
             bool wrap = bench_queue(b, 0)->used_wrap, hit = false;
-            bool valid = bench_queue(b, 0)->notified;
+            bool first = round == 0 && n == 1; /* that one is always told */
             uint64_t used = b->mem.used;
 
             for (unsigned i = 0; i < n; i++) {
@@ -353,7 +355,7 @@ static void a_packed_event_is_hit_or_missed(void **state)
                 anyhv_req_done(bench_req(b, i));
             b->trace[0] = '\0';
             bench_run(b);
-            bench_expect_trace(b, hit || !valid ? "notify:0 " : "");
+            bench_expect_trace(b, hit || first ? "notify:0 " : "");
             while (drv_ring_get(&b->ring[0], &(struct drv_used){0}))
                 continue;
             b->mem.used = used;

@@ -128,6 +128,85 @@ static void the_drivers_wish_decides_on_notifications(void **state)
     assert_int_equal(counters(b).notifies, 1);
 }
 
+static unsigned most_waiting;
+
+static void count_waiting(struct bench *b, struct anyhv_req *req)
+{
+    unsigned answered = bench_queue(b, 0)->counters.done;
+    unsigned waiting = answered - drv_split_used_idx(&b->ring[0]);
+
+    if (waiting > most_waiting)
+        most_waiting = waiting;
+    anyhv_req_done(req);
+}
+
+static void answers_do_not_wait_for_the_end_of_a_long_turn(void **state)
+{
+    struct bench *b = *state;
+
+    most_waiting = 0;
+    b->on_request = count_waiting;
+    bench_up(b, &(struct bench_options){.size = 64, .limits = {.requests = 64}});
+    for (unsigned i = 0; i < 64; i++)
+        bench_put(b, 0, 1, 0);
+    bench_kick(b, 0);
+    assert_int_equal(drv_split_used_idx(&b->ring[0]), 64);
+    assert_true(most_waiting > 1 && most_waiting <= 32);
+    assert_int_equal(bench_counters(b, 0)->publishes, 2);
+    bench_expect_trace(b, "notify:0 "); /* and still one notification */
+}
+
+/* A device that is busy with a ring wants no kick for it (where it can say so); one that left it
+ * empty does, always. */
+static bool kick_in_between;
+
+static void add_one_more(struct bench *b, struct anyhv_req *req)
+{
+    anyhv_req_done(req);
+    if (b->ring[0].nfree < 12)
+        return;
+    drv_ring_need_kick(&b->ring[0]);
+    bench_put(b, 0, 1, 0);
+    kick_in_between |= drv_ring_need_kick(&b->ring[0]);
+}
+
+static void an_idle_ring_asks_for_kicks(struct bench *b, uint64_t features)
+{
+    b->on_request = add_one_more;
+    bench_up(b, &(struct bench_options){.features = features});
+    for (unsigned i = 0; i < 50; i++) {
+        kick_in_between = false;
+        bench_put(b, 0, 1, 0);
+        assert_true(drv_ring_need_kick(&b->ring[0]));
+        bench_kick(b, 0);
+        assert_false(kick_in_between);
+        while (drv_ring_get(&b->ring[0], &(struct drv_used){0}))
+            continue;
+        assert_int_equal(b->ring[0].inflight, 0); /* all it was given, kicked or not */
+    }
+    assert_true(bench_counters(b, 0)->requests > 200);
+}
+
+static void an_idle_ring_asks_for_kicks_split(void **state)
+{
+    an_idle_ring_asks_for_kicks(*state, 0);
+}
+
+static void an_idle_ring_asks_for_kicks_split_event(void **state)
+{
+    an_idle_ring_asks_for_kicks(*state, DRV_F_EVENT_IDX);
+}
+
+static void an_idle_ring_asks_for_kicks_packed(void **state)
+{
+    an_idle_ring_asks_for_kicks(*state, DRV_F_PACKED);
+}
+
+static void an_idle_ring_asks_for_kicks_packed_event(void **state)
+{
+    an_idle_ring_asks_for_kicks(*state, DRV_F_PACKED | DRV_F_EVENT_IDX);
+}
+
 /* ---- back-pressure ---- */
 
 static void slots_run_out(struct bench *b, const struct bench_options *options)
@@ -300,6 +379,11 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(the_budget_bounds_a_run_and_queues_take_turns),
     BENCH_TEST(late_answers_are_published_in_one_batch),
     BENCH_TEST(the_drivers_wish_decides_on_notifications),
+    BENCH_TEST(answers_do_not_wait_for_the_end_of_a_long_turn),
+    BENCH_TEST(an_idle_ring_asks_for_kicks_split),
+    BENCH_TEST(an_idle_ring_asks_for_kicks_split_event),
+    BENCH_TEST(an_idle_ring_asks_for_kicks_packed),
+    BENCH_TEST(an_idle_ring_asks_for_kicks_packed_event),
     BENCH_TEST(slots_run_out_split),
     BENCH_TEST(slots_run_out_packed),
     BENCH_TEST(with_in_order_only_the_oldest_frees_a_slot),

@@ -300,6 +300,7 @@ static void a_device_that_wants_a_reset_still_does(void **state)
         anyhv_ctl_kick(b->dev, 0);
         bench_run(b);
         assert_int_equal(b->handles, 0);
+        assert_non_null(strstr(b->trace, "notify:config ")); /* and says so again */
         assert_null(strstr(b->trace, "start"));
         assert_null(strstr(b->trace, "changed"));
         b->trace[0] = '\0';

@@ -310,6 +310,21 @@ static void a_block_of_another_shape_is_refused(void **state)
     free(before);
 }
 
+/* Configuration bytes that are not the driver's come from the device and nowhere else. */
+static void a_block_cannot_change_what_the_driver_may_not(void **state)
+{
+    struct bench *b = *state;
+    struct before *before = ran(b, 0);
+
+    memcpy(b->state, before->block, b->state_size);
+    memset((uint8_t *)b->state + b->state_size - BENCH_CONFIG, 0xbb, BENCH_CONFIG);
+    assert_int_equal(bench_reattach(b, true), ANYHV_OK);
+    for (unsigned i = 0; i < BENCH_CONFIG; i++)
+        assert_int_equal(anyhv_config(b->dev)[i],
+                         i - BENCH_CONFIG_W < BENCH_CONFIG_W_LEN ? 0xbb : 0x10 + i);
+    free(before);
+}
+
 /* A block in which a feature stands that is withheld now. */
 static void a_block_that_promises_too_much_is_refused(void **state)
 {
@@ -470,6 +485,7 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(every_byte_of_a_split_state_block),
     BENCH_TEST(every_byte_of_a_packed_state_block),
     BENCH_TEST(a_block_of_another_shape_is_refused),
+    BENCH_TEST(a_block_cannot_change_what_the_driver_may_not),
     BENCH_TEST(a_block_that_promises_too_much_is_refused),
     BENCH_TEST(an_attachment_lacks_something),
     BENCH_TEST(a_device_table_makes_no_sense),

@@ -162,6 +162,31 @@ static void callbacks_are_optional(void **state)
     bench_expect_trace(b, "");
 }
 
+/* The caller's storage needs no alignment, and as much as was said is enough. */
+static void storage_may_lie_anywhere(void **state)
+{
+    struct bench *b = *state;
+
+    bench_attach(b, NULL);
+    bench_ring(b, 0);
+    bench_ring(b, 1);
+    for (unsigned off = 0; off < 17; off++) {
+        uint8_t *wide = malloc(b->storage_size + off);
+        void *kept = b->storage;
+
+        assert_non_null(wide);
+        bench_detach(b);
+        b->storage = wide + off;
+        assert_int_equal(bench_reattach(b, false), ANYHV_OK);
+        bench_up_again(b);
+        bench_held(b, 8, 8);
+        assert_true((uint8_t *)b->dev->queues >= wide + off);
+        bench_detach(b);
+        b->storage = kept;
+        free(wide);
+    }
+}
+
 /* ---- features ---- */
 
 /* The device type's bits (0 to 23, 50 and up) and what core and port do together. */
@@ -332,6 +357,7 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(needs_reset_is_told_once_and_only_a_reset_ends_it),
     BENCH_TEST(stop_follows_every_start),
     BENCH_TEST(callbacks_are_optional),
+    BENCH_TEST(storage_may_lie_anywhere),
     BENCH_TEST(what_is_offered),
     BENCH_TEST(anything_but_version_1_can_be_withheld),
     BENCH_TEST(each_of_64_bits_is_accepted_if_it_is_offered),

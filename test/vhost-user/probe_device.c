@@ -9,13 +9,14 @@ struct held {
     uint64_t handle;
     uint32_t pinned; /* bytes at `at` */
     uint8_t *at;
-    bool returnable;
+    bool returnable, stuck;
 };
 
 struct probe {
     struct anyhv_dev *dev;
     struct anyhv_loop *loop;
-    struct anyhv_timer timer;
+    struct anyhv_timer timer, config_timer;
+    uint32_t config_value;
     struct held held[HELD_MAX];
     unsigned nheld;
     struct probe_info info;
@@ -60,7 +61,7 @@ static void hold(struct probe *p, struct anyhv_req *req, enum probe_op op)
         anyhv_req_reject(req, ANYHV_E_NORES);
         return;
     }
-    *h = (struct held){.returnable = op == PROBE_RETURN};
+    *h = (struct held){.returnable = op == PROBE_RETURN, .stuck = op == PROBE_STUCK};
     if (op == PROBE_HOLD_PINNED && anyhv_req_pin(req, ANYHV_W, UINT32_MAX, &map) == ANYHV_OK) {
         h->at = map.ptr;
         h->pinned = map.len;
@@ -94,6 +95,7 @@ static void probe_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_re
     case PROBE_HOLD:
     case PROBE_HOLD_PINNED:
     case PROBE_RETURN:
+    case PROBE_STUCK:
         hold(p, req, command[0]);
         return;
     case PROBE_RELEASE:
@@ -102,6 +104,11 @@ static void probe_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_re
         return;
     case PROBE_CONFIG:
         anyhv_config_set(dev, PROBE_CONFIG_VALUE, &command[1], sizeof(command[1]));
+        anyhv_req_done(req);
+        return;
+    case PROBE_CONFIG_LATE:
+        p->config_value = command[1];
+        anyhv_timer_set(p->loop, &p->config_timer, PROBE_DELAY_MS * UINT64_C(1000000));
         anyhv_req_done(req);
         return;
     case PROBE_INFO:
@@ -117,6 +124,13 @@ static void late(struct anyhv_timer *timer)
     release(timer->priv);
 }
 
+static void late_config(struct anyhv_timer *timer)
+{
+    struct probe *p = timer->priv;
+
+    anyhv_config_set(p->dev, PROBE_CONFIG_VALUE, &p->config_value, sizeof(p->config_value));
+}
+
 static bool probe_cancel(struct anyhv_dev *dev, struct anyhv_req *req, bool returnable)
 {
     struct probe *p = anyhv_dev_priv(dev);
@@ -124,6 +138,8 @@ static bool probe_cancel(struct anyhv_dev *dev, struct anyhv_req *req, bool retu
     for (unsigned i = 0; i < p->nheld; i++) {
         if (anyhv_req_get(dev, p->held[i].handle) != req)
             continue;
+        if (p->held[i].stuck)
+            return false;
         if (returnable && p->held[i].returnable) {
             p->held[i] = p->held[--p->nheld];
             return true;
@@ -190,6 +206,7 @@ static int probe_create(void *host, struct anyhv_dev *dev, void *instance)
     p->dev = dev;
     p->loop = host;
     p->timer = (struct anyhv_timer){.fire = late, .priv = p};
+    p->config_timer = (struct anyhv_timer){.fire = late_config, .priv = p};
     return ANYHV_OK;
 }
 
@@ -199,6 +216,7 @@ static void probe_destroy(void *host, void *instance)
 
     (void)host;
     anyhv_timer_cancel(&p->timer);
+    anyhv_timer_cancel(&p->config_timer);
 }
 
 const struct anyhv_class probe_class = {

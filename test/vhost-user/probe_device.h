@@ -14,8 +14,10 @@ enum probe_op {
     PROBE_HOLD,        /* ECHO, later */
     PROBE_HOLD_PINNED, /* PROBE_BYTE over the writable part, later, through a pinned piece */
     PROBE_RETURN,      /* held, and goes back to the ring when the queue is to be quiet */
+    PROBE_STUCK,       /* held, and only RELEASE ends it: a device that breaks its promise */
     PROBE_RELEASE,     /* ends all that is held, then itself */
     PROBE_CONFIG,      /* arg goes to the device's word of the configuration space */
+    PROBE_CONFIG_LATE, /* the same, PROBE_DELAY_MS after it was answered */
     PROBE_INFO,        /* struct probe_info to the writable part */
 };
 

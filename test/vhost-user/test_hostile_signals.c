@@ -39,17 +39,19 @@ TEST(strange_kick_and_call)
 TEST(useless_kick_and_call)
 {
     struct frontend *fe = &h->fe;
-    int files[8], pair[2], epoll = epoll_create1(0);
+    int files[9], pair[2], full[2], epoll = epoll_create1(0);
     uint64_t before;
     unsigned n = 0;
     char byte = 0;
 
     begin(h);
     assert_true(fe_start(fe, FE_P_ALL, 0, 2));
-    assert_int_equal(pipe2(pair, O_NONBLOCK), 0);
-    while (write(pair[1], &byte, 1) == 1) /* full, and blocking again */
+    assert_int_equal(pipe2(full, O_NONBLOCK), 0);
+    while (write(full[1], &byte, 1) == 1)
         ;
-    assert_int_equal(fcntl(pair[1], F_SETFL, 0), 0);
+    assert_int_equal(fcntl(full[1], F_SETFL, 0), 0); /* full, and writing to it blocks */
+    files[n++] = full[1];
+    assert_int_equal(pipe(pair), 0);
     files[n++] = pair[0]; /* as a call: cannot be written */
     files[n++] = pair[1]; /* as a kick: cannot be read */
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
@@ -67,6 +69,7 @@ TEST(useless_kick_and_call)
         harness_echo(h, 1);
         close(files[i]);
     }
+    close(full[0]);
     before = backend_cpu_ns(&h->b);
     usleep(300000);
     assert_true(backend_cpu_ns(&h->b) - before < 100000000);

@@ -75,6 +75,30 @@ TEST(disconnect_while_a_message_waits)
     harness_echo(h, 0);
 }
 
+/* The same, and nothing will ever end the wait. */
+TEST(disconnect_from_a_stuck_device)
+{
+    struct frontend *fe = &h->fe;
+    uint32_t state[2] = {0, 0};
+    struct fe_message m;
+    uint8_t *answer;
+
+    assert_true(fe_start(fe, FE_P_ALL, 0, 2));
+    harness_submit(h, 0, PROBE_STUCK, 0, &answer);
+    fe_kick(fe, 0);
+    harness_held(h, 1, 1);
+    assert_true(fe_send(fe, FE_GET_VRING_BASE, FE_VERSION, state, sizeof(state), NULL, 0));
+    fe->timeout = 2 * PROBE_DELAY_MS;
+    assert_int_equal(fe_receive(fe, &m), FE_SILENT);
+    fe->timeout = 10000;
+    harness_echo(h, 1); /* the other ring goes on */
+    fe_fini(fe);
+    fe_init(fe);
+    assert_true(fe_connect(fe, h->b.path));
+    assert_true(fe_start(fe, FE_P_ALL, 0, 2));
+    harness_echo(h, 0);
+}
+
 TEST(slots)
 {
     struct frontend *fe = &h->fe;
@@ -180,23 +204,24 @@ TEST(table_moves_a_ring)
 }
 
 /* The same with a request in work, which is finished into the place that it came from. */
-TEST(table_moves_a_busy_ring)
+static void move_busy_ring(struct harness *h, bool pinned)
 {
     struct frontend *fe = &h->fe;
     uint64_t delta = UINT64_C(0x100000000);
-    uint8_t *held, *pinned;
+    uint8_t *held, *bytes;
 
     assert_true(fe_start(fe, FE_P_ALL, 0, 2));
     harness_submit(h, 0, PROBE_HOLD, 0, &held);
-    harness_submit(h, 0, PROBE_HOLD_PINNED, 0, &pinned);
+    if (pinned)
+        harness_submit(h, 0, PROBE_HOLD_PINNED, 0, &bytes);
     fe_kick(fe, 0);
-    harness_held(h, 1, 2);
+    harness_held(h, 1, pinned ? 2 : 1);
     fe->region.guest += delta;
     assert_true(fe_memory_send(fe));
     harness_answer(h, 0, 12);
-    harness_answer(h, 0, 64);
+    if (pinned)
+        harness_answer(h, 0, 64);
     assert_string_equal((char *)held, "hello, ring");
-    assert_int_equal(pinned[1], PROBE_BYTE);
     fe->mem.base += delta;
     for (unsigned i = 0; i < 2; i++) {
         fe->ring[i].ring.desc += delta;
@@ -204,6 +229,16 @@ TEST(table_moves_a_busy_ring)
         fe->ring[i].ring.device += delta;
         harness_echo(h, i);
     }
+}
+
+TEST(table_moves_a_busy_ring)
+{
+    move_busy_ring(h, false);
+}
+
+TEST(table_moves_a_ring_with_pins)
+{
+    move_busy_ring(h, true);
 }
 
 /* A table that is refused moves nothing, although a ring had already made way. */
@@ -258,8 +293,12 @@ TEST(ring_without_memory_has_no_base)
     OK(fe_region(fe, FE_REM_MEM_REG, &fe->region, -1));
     REFUSED(fe_state(fe, FE_SET_VRING_ENABLE, 0, 0));
     OK(fe_region(fe, FE_ADD_MEM_REG, &fe->region, fe->memfd));
+    OK(fe_state(fe, FE_SET_VRING_ENABLE, 0, 1)); /* where would it go on? */
+    harness_submit(h, 0, PROBE_ECHO, 0, &held);
+    fe_kick(fe, 0);
+    harness_echo(h, 1);
+    harness_no_answer(h, 0);
     assert_true(fe_ring_new(fe, 0, 16, false) && fe_ring_send(fe, 0, 0));
-    OK(fe_state(fe, FE_SET_VRING_ENABLE, 0, 1));
     harness_echo(h, 0); /* set up anew it works */
 }
 
@@ -267,11 +306,13 @@ static const struct CMUnitTest tests[] = {
     UNIT(table_changes_under_a_held_request),
     UNIT(table_change_waits_for_a_pin),
     UNIT(disconnect_while_a_message_waits),
+    UNIT(disconnect_from_a_stuck_device),
     UNIT(slots),
     UNIT(all_slots),
     UNIT(memory_of_a_ring_goes_and_comes_back),
     UNIT(table_moves_a_ring),
     UNIT(table_moves_a_busy_ring),
+    UNIT(table_moves_a_ring_with_pins),
     UNIT(refused_table_moves_nothing),
     UNIT(ring_without_memory_has_no_base),
 };

@@ -336,20 +336,21 @@ TEST(config_change_over_a_pipe)
 /* While all rings are stopped there is nothing to say; it is said afterwards. */
 TEST(config_change_waits_for_a_ring)
 {
+    uint32_t header[3], value;
     uint8_t *answer;
-    uint32_t header[3];
     int pair[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
     assert_true(fe_start(&h->fe, FE_P_CONFIG | FE_P_BACKEND, 0, 1));
     OK(fe_call(&h->fe, FE_SET_BACKEND_REQ_FD, NULL, 0, &pair[1], 1));
-    harness_submit(h, 0, PROBE_CONFIG, 9, &answer);
-    OK(fe_state(&h->fe, FE_SET_VRING_ENABLE, 0, 0));
+    harness_submit(h, 0, PROBE_CONFIG_LATE, 9, &answer);
     fe_kick(&h->fe, 0);
-    usleep(20000);
+    harness_answer(h, 0, 0);
+    OK(fe_state(&h->fe, FE_SET_VRING_ENABLE, 0, 0));
+    for (value = 0; value != 9;) /* until it has happened */
+        OK(fe_get_config(&h->fe, PROBE_CONFIG_VALUE, &value, 4));
     assert_int_equal(read(pair[0], header, sizeof(header)), -1);
     OK(fe_state(&h->fe, FE_SET_VRING_ENABLE, 0, 1));
-    harness_answer(h, 0, 0);
     expect_config_change(pair[0]);
     close(pair[0]);
     close(pair[1]);

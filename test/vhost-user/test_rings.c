@@ -318,13 +318,16 @@ TEST(new_call_is_signalled_once)
 TEST(new_kick_takes_over)
 {
     struct frontend *fe = &h->fe;
+    uint8_t *answer;
     int old;
 
     assert_true(fe_start(fe, FE_P_ALL, 0, 1));
     harness_echo(h, 0);
     old = fe->ring[0].kick;
     fe->ring[0].kick = dup(fe->ring[0].err);
+    harness_submit(h, 0, PROBE_ECHO, 0, &answer); /* its kick went nowhere */
     OK(fe_vring_fd(fe, FE_SET_VRING_KICK, 0, fe->ring[0].kick));
+    harness_answer(h, 0, 12);
     close(old);
     harness_echo(h, 0);
 }
