@@ -280,7 +280,8 @@ void anyhv_ctl_resume(struct anyhv_dev *dev);
 
 /*
  * The peer is gone: from here on no guest memory is touched. Core does it by itself when a memory
- * op answers ANYHV_E_LOST. Requests are dropped, maps ended. The device can be reset or detached
+ * op answers ANYHV_E_LOST. Requests are dropped, maps ended; a quiesce or stop that
+ * waits is over, and port->quiet does not come any more. The device can be reset or detached
  * afterwards.
  */
 void anyhv_ctl_lost(struct anyhv_dev *dev);
