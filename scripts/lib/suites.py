@@ -93,7 +93,7 @@ SUITES = (
     Suite(
         "configure",
         "the build itself: errors that help, presets that build, headers that stand alone",
-        budget=45,
+        budget=90,
         packages=BUILD + ("g++", "libcmocka-dev"),
         scripts=("test/configure/configure_test.sh",),
         quick=True,

@@ -41,6 +41,27 @@ tap_check "hv/ has modules" test "${#modules[@]}" -ge 1
 tap_check "an unknown module is refused, and the known ones are named" \
     refuses "'nosuch'" "${modules[@]}" -- cmake -G Ninja -S . -B "$scratch/unknown" -DANYHV_HV=nosuch
 
+tap_check "an unknown device is refused" \
+    refuses "'nosuch'" rng -- cmake -G Ninja -S . -B "$scratch/device" -DANYHV_DEVICES=nosuch
+
+# Each module by itself: nothing may take another one for granted.
+for module in "${modules[@]}"; do
+    build_alone() {
+        cmake -G Ninja -S . -B "$scratch/$1" -DANYHV_HV="$1" -DANYHV_TESTS=ON &&
+            nice cmake --build "$scratch/$1" -- --quiet
+    }
+    tap_check "$module builds alone, with its tests" build_alone "$module"
+    rm -rf "${scratch:?}/$module"
+done
+
+# A module that no header knows by name can be bound to a program.
+foreign_module() {
+    printf '%s\n' '#include <anyhv/hv.h>' 'const char *anyhv_x(void);' \
+        'const char *anyhv_x(void) { return ANYHV_HV.name; }' |
+        gcc -Iinclude -DANYHV_HV=anyhv_hv_foreign -Wall -Wextra -Werror -fsyntax-only -x c -
+}
+tap_check "a program can be bound to a module from elsewhere" foreign_module
+
 # project NAME: a project outside the tree that uses our CMake files; its CMakeLists.txt goes on with
 # standard input.
 project() {
