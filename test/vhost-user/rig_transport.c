@@ -108,7 +108,7 @@ bool rig_send_ring(struct running *r, unsigned queue)
 
     return fe_state(&r->fe, FE_SET_VRING_BASE, queue, q->base) == 0 &&
            fe_vring_fd(&r->fe, FE_SET_VRING_CALL, queue, q->call.theirs) == 0 &&
-           fe_vring_fd(&r->fe, FE_SET_VRING_KICK, queue, r->how->polled ? -1 : q->kick.theirs) == 0;
+           fe_vring_fd(&r->fe, FE_SET_VRING_KICK, queue, q->kick.theirs) == 0;
 }
 
 static bool vu_queue_setup(struct drv_transport *t, unsigned queue,
@@ -138,7 +138,7 @@ static void vu_kick(struct drv_transport *t, unsigned queue, uint32_t data)
     uint64_t one = 1;
 
     (void)data;
-    if (queue < TEST_QUEUES && !r->how->polled)
+    if (queue < TEST_QUEUES)
         (void)!write(r->queue[queue].kick.ours, &one, sizeof(one));
 }
 

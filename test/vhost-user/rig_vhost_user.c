@@ -11,8 +11,7 @@
 #include <unistd.h>
 
 enum {
-    BUDGET = 256,   /* requests that the module serves in a turn of its loop */
-    POLL_US = 1100, /* after that long the timer of a polled ring is due */
+    BUDGET = 256, /* requests that the module serves in a turn of its loop */
 };
 
 static struct running *running(const struct rig *rig)
@@ -213,8 +212,6 @@ static void rig_settle(struct rig *rig)
     unsigned turns = 3;
     uint64_t features;
 
-    if (r->how->polled)
-        usleep(POLL_US);
     for (unsigned i = 0; i < TEST_QUEUES; i++)
         turns += r->queue[i].set ? r->queue[i].setup.size / BUDGET + 1u : 0;
     for (unsigned i = 0; i < turns; i++)
@@ -356,15 +353,14 @@ static const struct rig_ops ops = {
 
 #define ALL   (DRV_F_INDIRECT | DRV_F_EVENT_IDX)
 #define PLAIN UINT64_C(0)
-#define CAPS  (RIG_QUIESCE | RIG_CONFIG | RIG_CONFIG_IRQ | RIG_QUEUE_MAX | RIG_KICK_ANY)
+#define CAPS \
+    (RIG_COUNTERS | RIG_QUIESCE | RIG_CONFIG | RIG_CONFIG_IRQ | RIG_QUEUE_MAX | RIG_KICK_ANY)
 #define WHOLE RIG_LARGE_AREAS
-#define COUNT RIG_COUNTERS /* a polled ring knows no kicks */
 
 static const struct rig_vhost_user usual = {0};
 static const struct rig_vhost_user no_status = {.no_status = true, .regions = 8};
 static const struct rig_vhost_user slots = {.slots = true, .regions = 64};
 static const struct rig_vhost_user uml = {.no_status = true, .pipes = true};
-static const struct rig_vhost_user polled = {.polled = true};
 
 #define RIG(rig_name, parameters, more_caps, ring_features)                      \
     {                                                                            \
@@ -373,14 +369,13 @@ static const struct rig_vhost_user polled = {.polled = true};
     }
 
 struct rig vhost_user_rigs[] = {
-    RIG("split", usual, COUNT | WHOLE | RIG_STATUS, ALL),
-    RIG("packed", usual, COUNT | WHOLE | RIG_STATUS, ALL | DRV_F_PACKED),
-    RIG("split-no-status", no_status, COUNT, PLAIN),
-    RIG("packed-no-status", no_status, COUNT, PLAIN | DRV_F_PACKED),
-    RIG("split-slots", slots, COUNT | RIG_STATUS, ALL),
-    RIG("packed-slots", slots, COUNT | RIG_STATUS, ALL | DRV_F_PACKED),
-    RIG("split-pipes", uml, COUNT | WHOLE, ALL),
-    RIG("packed-polled", polled, WHOLE | RIG_STATUS, PLAIN | DRV_F_PACKED),
+    RIG("split", usual, WHOLE | RIG_STATUS, ALL),
+    RIG("packed", usual, WHOLE | RIG_STATUS, ALL | DRV_F_PACKED),
+    RIG("split-no-status", no_status, 0, PLAIN),
+    RIG("packed-no-status", no_status, 0, PLAIN | DRV_F_PACKED),
+    RIG("split-slots", slots, RIG_STATUS, ALL),
+    RIG("packed-slots", slots, RIG_STATUS, ALL | DRV_F_PACKED),
+    RIG("split-pipes", uml, WHOLE, ALL),
 };
 
 const unsigned vhost_user_rig_count = sizeof(vhost_user_rigs) / sizeof(vhost_user_rigs[0]);

@@ -14,7 +14,6 @@ struct rig_vhost_user {
     bool no_status;   /* STATUS is not negotiated */
     bool slots;       /* memory by ADD_MEM_REG instead of SET_MEM_TABLE */
     unsigned regions; /* memory is cut into so many; 0: one */
-    bool polled;      /* no kick descriptors */
     bool pipes;       /* pipes instead of eventfds and of the channel's socket */
 };
 

@@ -386,6 +386,29 @@ TEST(ring_without_kick_is_polled)
     harness_echo(h, 0);
 }
 
+/* From the beginning, and after a pause. */
+TEST(ring_that_never_had_a_kick)
+{
+    struct frontend *fe = &h->fe;
+    uint8_t *answer;
+
+    assert_true(fe_start(fe, FE_P_ALL, DRV_F_PACKED, 0));
+    OK(fe_u64(fe, FE_SET_STATUS, 0));
+    OK(fe_u64(fe, FE_SET_FEATURES, FE_VERSION_1));
+    OK(fe_u64(fe, FE_SET_STATUS, DRV_S_FEATURES_OK));
+    assert_true(fe_ring_new(fe, 0, 16, false) && fe_ring_send(fe, 0, 0));
+    OK(fe_vring_fd(fe, FE_SET_VRING_KICK, 0, -1));
+    for (unsigned round = 0; round < 3; round++) {
+        OK(fe_state(fe, FE_SET_VRING_ENABLE, 0, 1));
+        for (unsigned i = 0; i < 5; i++) {
+            usleep(2000); /* the first look is over */
+            harness_submit(h, 0, PROBE_ECHO, 0, &answer);
+            harness_answer(h, 0, 12);
+        }
+        OK(fe_state(fe, FE_SET_VRING_ENABLE, 0, 0));
+    }
+}
+
 TEST(broken_ring_is_reported)
 {
     struct frontend *fe = &h->fe;
@@ -443,6 +466,7 @@ static const struct CMUnitTest tests[] = {
     UNIT(new_kick_takes_over),
     UNIT(pipes_instead_of_eventfds),
     UNIT(ring_without_kick_is_polled),
+    UNIT(ring_that_never_had_a_kick),
     UNIT(broken_ring_is_reported),
     UNIT(broken_ring_starts_over_without_status),
 };
