@@ -14,6 +14,7 @@ Exit status: 0 all passed, 1 something failed, 2 wrong usage, 128 + n ended by s
 """
 
 import argparse
+import fcntl
 import json
 import os
 import signal
@@ -152,7 +153,7 @@ def run_command(suite, name, prefix, command, env, stop):
     reason = dict(suite.without).get(name)
     if reason:
         return [tap.Check(suite.name, prefix + "all", "skipped", 0.0, reason)]
-    limit = float(COMMAND_LIMIT or 60 + suite.budget)
+    limit = float(COMMAND_LIMIT or 60 + 2 * suite.budget)
     return tap.run(suite.name, name, command, ROOT, env, limit, prefix, stop)
 
 
@@ -195,10 +196,21 @@ def show_table(results):
 
 
 def write_report(checks):
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
     keys = ("suite", "name", "status", "seconds", "reason")
     rows = [{key: getattr(check, key) for key in keys} for check in checks]
     REPORT.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def alone():
+    """Two runs would build into the same folders: the second waits. Holds until its end."""
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    lock = open(REPORT.parent / "lock", "w", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("waiting for another scripts/check of this tree ...", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
 
 
 def interrupted(number, _frame):
@@ -236,11 +248,13 @@ def main(arguments):
         return 0
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
+    lock = alone()
     preparation = Preparation()
     results = [(suite, *run_suite(suite, preparation, options)) for suite in options.suites]
     checks = [check for _, found, _ in results for check in found]
     show_table(results)
     write_report(checks)
+    lock.close()
     print(status.tally(checks, always_skipped=True))
     return 1 if status.count(checks, "failed") else 0
 

@@ -36,6 +36,8 @@ class Suite:
 BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev")
 CMOCKA = BUILD + ("libcmocka-dev",)
 BARE = BUILD + ("gcc-arm-none-eabi", "gcc-aarch64-linux-gnu")
+LAYERS = ("binutils", "clang-format", "shellcheck")
+UML = ("make", "flex", "bison", "bc", "xz-utils", "cpio")
 CROSS_S390X = ("gcc-s390x-linux-gnu", "libc6-dev-s390x-cross", "qemu-user-static")
 SYSROOT_S390X = Sysroot(
     "ANYHV_S390X_SYSROOT", "bookworm", "s390x", ("libcmocka0", "libcmocka-dev")
@@ -46,7 +48,7 @@ SUITES = (
         "layers",
         "what may not appear where: names, threads, headers, symbols, format",
         budget=45,
-        packages=BUILD + ("libcmocka-dev", "binutils", "clang-format", "shellcheck"),
+        packages=CMOCKA + LAYERS,
         preset="dev",
         scripts=("test/layers/layers_test.sh",),
         quick=True,
@@ -94,7 +96,7 @@ SUITES = (
         "configure",
         "the build itself: errors that help, presets that build, headers that stand alone",
         budget=90,
-        packages=BUILD + ("g++", "libcmocka-dev"),
+        packages=CMOCKA + ("g++",),
         scripts=("test/configure/configure_test.sh",),
         quick=True,
     ),
@@ -127,18 +129,10 @@ SUITES = (
         scripts=("test/freestanding/freestanding_test.sh",),
     ),
     Suite(
-        "mutation",
-        "every suite can fail: planted bugs turn it red",
-        budget=240,
-        packages=CMOCKA + BARE + CROSS_S390X + ("g++", "clang-format"),
-        sysroots=(SYSROOT_S390X,),
-        scripts=("test/mutation/mutation_test.sh",),
-    ),
-    Suite(
         "guest-uml",
         "Linux as a plain process, itself the front end: split and packed, rebind, restart",
         budget=300,  # building its kernel, once, included; 15 without
-        packages=CMOCKA + ("make", "flex", "bison", "bc", "xz-utils", "cpio"),
+        packages=CMOCKA + UML,
         preset="dev",
         scripts=("test/guest/uml_test.sh build/dev/bin/anyhv-rng-vhost-user",),
         proves=(("vhost-user", "rng", "Linux, User-Mode Linux"),),
@@ -163,6 +157,14 @@ SUITES = (
         preset="dev",
         scripts=("test/guest/guest_test.sh aarch64 build/dev/bin/anyhv-rng-vhost-user",),
         proves=(("vhost-user", "rng", "stock Debian kernel, aarch64, QEMU"),),
+    ),
+    Suite(
+        "mutation",
+        "every suite can fail: planted bugs turn it red",
+        budget=240,
+        packages=CMOCKA + BARE + CROSS_S390X + LAYERS + UML + ("g++",),
+        sysroots=(SYSROOT_S390X,),
+        scripts=("test/mutation/mutation_test.sh",),
     ),
 )
 

@@ -63,11 +63,9 @@ plant() {
 
 # --- suites ---------------------------------------------------------------------------------------------
 
-# check MUTANT: its suite, as far as it matters.
+# check MUTANT [SECONDS]: runs its suite, as far as it matters.
 check() {
-    local limit
-    limit=$(field "$1" limit)
-    ANYHV_COMMAND_LIMIT=${limit:-60} "$tree/scripts/check" --stop --only "$(field "$1" program)" \
+    ANYHV_COMMAND_LIMIT=${2:-} "$tree/scripts/check" --stop --only "$(field "$1" program)" \
         "$(field "$1" suite)" >"$log" 2>&1
 }
 
@@ -79,11 +77,12 @@ failures() { grep '^FAILED ' "$log" || true; }
 # is_noticed MUTANT: plants it, runs its suite, takes it out again. The suite has to fail by a test: a
 # mutant that does not build says nothing about the tests.
 is_noticed() {
-    local file saved=$work/saved result=0
+    local file limit saved=$work/saved result=0
     file=$tree/$(field "$1" file)
     cp "$file" "$saved"
     plant "$1" "$file" || return 1
-    check "$1" && result=1
+    limit=$(field "$1" limit)
+    check "$1" "${limit:-60}" && result=1
     cp "$saved" "$file"
     if ((result)); then
         printf '%s stays green\n' "$(where "$1")"
