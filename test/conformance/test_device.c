@@ -246,7 +246,8 @@ static bool go_on(struct test_device *device, unsigned i)
 
     if (req && !held.unread && !finish(device, req, held.seed))
         return false;
-    forget(device, i);
+    if (i < device->nheld && device->held[i].handle == held.handle) /* no reset came meanwhile */
+        forget(device, i);
     if (req && held.unread)
         handle(device, req); /* which may hold it again, as the newest */
     return true;
