@@ -79,7 +79,8 @@ enum vu_verdict vu_set_backend_req_fd(struct vu_connection *c, struct vu_message
 {
     int fd = m->fds[0], kind = channel_kind(fd), rc;
 
-    if (!kind || vu_event_check(fd) < 0)
+    if (!kind ||
+        (kind == 2 && vu_event_check(fd) < 0)) /* on a socket each call says MSG_DONTWAIT */
         return vu_refused(m, "fd is neither a local stream socket nor the write end of a pipe");
     vu_backend_drop(c);
     c->backend_fd = vu_take_fd(m, 0);
@@ -103,9 +104,7 @@ static int send_message(struct vu_connection *c, uint32_t request)
 
     if (!c->backend_is_pipe)
         return anyhv_socket_send(c->backend_fd, &header, sizeof(header), NULL, 0);
-    do {
-        n = write(c->backend_fd, &header, sizeof(header));
-    } while (n < 0 && errno == EINTR);
+    n = vu_write_now(c->backend_fd, &header, sizeof(header));
     return n < 0 ? -errno : 0;
 }
 

@@ -1,28 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The descriptors that carry kicks, calls and errors. They come from the peer, so they may be
- * anything: mostly eventfds, pipes with User-Mode Linux, and whatever a hostile front end finds.
- * Whatever it is, it must not block us, and it must not make us spin.
+ * anything: eventfds, pipes with User-Mode Linux, and whatever a hostile front end finds, which is
+ * refused. What is taken must not block us, and must not make us spin.
  */
 #include "vu.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+/* Of the anonymous files only this kind: reading a signalfd, say, would take our own signals. */
+static bool is_eventfd(int fd)
+{
+    static const char kind[] = "anon_inode:[eventfd]";
+    char path[32], target[sizeof(kind)];
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return readlink(path, target, sizeof(target)) == (ssize_t)sizeof(kind) - 1 &&
+           memcmp(target, kind, sizeof(kind) - 1) == 0;
+}
+
+/*
+ * No sockets: one may be the peer's own end of this connection, and then we would keep alive what
+ * we wait to end. No files: one on FUSE could keep a write for as long as its owner likes.
+ */
 int vu_event_check(int fd)
 {
     struct stat st;
     int flags;
 
-    /*
-     * Only kinds that honour O_NONBLOCK: eventfds (anonymous inodes have no type), pipes, sockets.
-     * A regular file, say on FUSE, could keep a write for as long as its owner likes.
-     */
-    if (fstat(fd, &st) < 0)
-        return -1;
-    if ((st.st_mode & S_IFMT) != 0 && !S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode))
+    if (!is_eventfd(fd) && (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode)))
         return -1;
     flags = fcntl(fd, F_GETFL);
     if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
@@ -30,14 +43,43 @@ int vu_event_check(int fd)
     return 0;
 }
 
-int vu_event_signal(int fd)
+/*
+ * O_NONBLOCK belongs to the open file, which the peer shares and may change back, so each call asks
+ * for itself not to wait. Where the kernel cannot do that for this kind of file (writes to an
+ * eventfd), a look before comes closest.
+ */
+static ssize_t without_waiting(int fd, const struct iovec *iov, bool write)
 {
-    uint64_t one = 1;
+    struct pollfd look = {.fd = fd, .events = write ? POLLOUT : POLLIN};
     ssize_t n;
 
     do {
-        n = write(fd, &one, sizeof(one));
+        n = write ? pwritev2(fd, iov, 1, -1, RWF_NOWAIT) : preadv2(fd, iov, 1, -1, RWF_NOWAIT);
     } while (n < 0 && errno == EINTR);
+    if (n >= 0 || errno != EOPNOTSUPP)
+        return n;
+    if (poll(&look, 1, 0) == 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    do {
+        n = write ? writev(fd, iov, 1) : readv(fd, iov, 1);
+    } while (n < 0 && errno == EINTR);
+    return n;
+}
+
+ssize_t vu_write_now(int fd, const void *buf, size_t len)
+{
+    struct iovec iov = {(void *)(uintptr_t)buf, len};
+
+    return without_waiting(fd, &iov, true);
+}
+
+int vu_event_signal(int fd)
+{
+    uint64_t one = 1;
+    ssize_t n = vu_write_now(fd, &one, sizeof(one));
+
     /* Full means that an event is already there that nobody has taken. */
     return n >= 0 || errno == EAGAIN ? 0 : -1;
 }
@@ -45,11 +87,9 @@ int vu_event_signal(int fd)
 int vu_event_drain(int fd)
 {
     uint8_t buf[256]; /* a pipe carries 8 bytes per event; what is left makes us ready again */
-    ssize_t n;
+    struct iovec iov = {buf, sizeof(buf)};
+    ssize_t n = without_waiting(fd, &iov, false);
 
-    do {
-        n = read(fd, buf, sizeof(buf));
-    } while (n < 0 && errno == EINTR);
     if (n > 0)
         return 1;
     return n < 0 && errno == EAGAIN ? 0 : -1;

@@ -223,6 +223,8 @@ int vu_event_check(int fd);
 int vu_event_signal(int fd);
 /* Takes what is there. 1: something was; 0: nothing; -1: nothing will ever come. */
 int vu_event_drain(int fd);
+/* As write, but never waits, whatever the peer does to the descriptor: -1 with EAGAIN. */
+ssize_t vu_write_now(int fd, const void *buf, size_t len);
 void vu_fd_close(int *fd);
 
 /* ---- backend_channel.c ---- */

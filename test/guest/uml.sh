@@ -31,7 +31,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 sockets=() scenario=features,read seed=1 bytes=1048576 dtb="" timeout=60 init="" console=""
 log=${ANYHV_BUILD:-$(anyhv_root)/build}/guest-logs/boot.log
-fragment=$here/uml.frag kernel="" work=""
+fragment=$here/uml.frag kernel="" job="" work=""
 
 usage() {
     sed -n '/^# Boots/,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2
@@ -81,50 +81,58 @@ uml_folder() {
     printf '%s/uml-%s\n' "$(anyhv_cache)" "${key:0:16}"
 }
 
-# compile_kernel DEST: the headers of graphics and network cards, half of the tree, are left out.
+# compile_kernel DEST: goes on where an earlier one was interrupted. The headers of graphics and network
+# cards, half of the tree, are left out.
 compile_kernel() {
     local tree=$1.tree make refused
-    mkdir -p "$1" "$tree"
-    tar -x -C "$tree" --strip-components=1 --exclude='*/drivers/gpu/*.[ch]' \
-        --exclude='*/drivers/net/*.[ch]' -f "$(packages_folder)/usr/src/$SOURCE.tar.xz"
-    make=(make -C "$tree" -j "${ANYHV_JOBS:-$(nproc)}" ARCH=um SUBARCH=x86_64
+    if [[ ! -d $tree ]]; then
+        rm -rf "$tree.new"
+        mkdir "$tree.new"
+        "${leash[@]}" tar -x -C "$tree.new" --strip-components=1 --exclude='*/drivers/gpu/*.[ch]' \
+            --exclude='*/drivers/net/*.[ch]' -f "$(packages_folder)/usr/src/$SOURCE.tar.xz"
+        mv "$tree.new" "$tree"
+    fi
+    make=("${leash[@]}" make -C "$tree" -j "${ANYHV_JOBS:-$(nproc)}" ARCH=um SUBARCH=x86_64
         KBUILD_BUILD_USER=anyhv KBUILD_BUILD_HOST=anyhv)
     "${make[@]}" KCONFIG_ALLCONFIG="$fragment" allnoconfig
     refused=$(grep '^CONFIG_' "$fragment" | grep -vxFf "$tree/.config" || true)
     [[ -z $refused ]] || die "Kconfig does not honour these lines of uml.frag: ${refused//$'\n'/ }"
     "${make[@]}" linux modules
-    strip -o "$1/linux" "$tree/linux"
-    find "$tree" -name '*.ko' -exec cp -t "$1" {} +
+    rm -rf "$1.new"
+    mkdir "$1.new"
+    strip -o "$1.new/linux" "$tree/linux"
+    find "$tree" -name '*.ko' -exec cp -t "$1.new" {} +
 }
 
-# build_kernel DEST: a dot for every 25 files. In the background, because see step in common.sh.
+# build_kernel DEST: shows a dot for every 25 files. In the background, because see step in common.sh.
 build_kernel() {
-    local dest=$1 fresh=$1.new begin=$SECONDS status=0
-    rm -rf "$fresh" "$fresh.tree"
+    local dest=$1 begin=$SECONDS status=0
     need_packages make gcc libc6-dev flex bison bc xz-utils
     printf 'building User-Mode Linux %s, this once ' "$(source_version)" >&2
-    compile_kernel "$fresh" </dev/null \
-        > >(tee "$dest.log" | awk 'NR % 25 == 0 { printf "."; fflush() }' >&2) 2>&1 &
-    wait $! || status=$?
-    rm -rf "$fresh.tree"
+    compile_kernel "$dest" </dev/null \
+        > >(tee "$dest.log" | awk 'NR % 25 == 0 { printf "."; fflush() }' >&2) 2>&1 9>&- &
+    job=$!
+    trap 'kill "$job"' EXIT
+    wait "$job" || status=$?
+    trap - EXIT
+    rm -rf "$dest.tree"
     if ((status)); then
-        rm -rf "$fresh"
         say " FAILED after $((SECONDS - begin)) s; $dest.log ends:"
         tail -n 20 "$dest.log" >&2
         return 1
     fi
     say " $((SECONDS - begin)) s"
-    mv "$fresh" "$dest"
+    mv "$dest.new" "$dest"
     rm "$dest.log"
 }
 
 build() {
     fetch_uml
     kernel=$(uml_folder)
-    (
-        flock 9 # two test runs may start together
-        [[ -d $kernel ]] || build_kernel "$kernel"
-    ) 9>"$kernel.lock"
+    exec 9>"$kernel.lock"
+    flock 9 # two test runs may start together
+    [[ -d $kernel ]] || build_kernel "$kernel"
+    exec 9>&-
 }
 
 # --- the initramfs --------------------------------------------------------------------------------

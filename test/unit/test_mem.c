@@ -21,8 +21,9 @@ struct table {
 
 static int setup(void **state)
 {
-    struct table *t = calloc(1, sizeof(*t));
+    struct table *t = malloc(sizeof(*t));
 
+    memset(t, 0xee, sizeof(*t));
     for (unsigned i = 0; i < ARENA; i++)
         t->arena[i] = (uint8_t)(i * 7);
     anyhv_mem_init(&t->mem, t->regions, CAPACITY, NULL, NULL);

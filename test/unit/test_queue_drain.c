@@ -405,6 +405,44 @@ static void without_memory_answers_wait_and_the_rest_goes_back(void **state)
     assert_int_equal(b->handles, 5);
 }
 
+static void without_memory_what_the_device_works_on_is_waited_for(void **state)
+{
+    struct bench *b = *state;
+    struct anyhv_region all;
+
+    b->on_cancel = not_now;
+    bench_up(b, NULL);
+    all = b->lb.region[0];
+    hold(b, 2);
+    assert_int_equal(anyhv_mem_del(&b->lb.mem, all.addr, all.size), ANYHV_OK);
+    assert_int_equal(anyhv_ctl_quiesce(b->dev), ANYHV_LATER);
+    anyhv_req_done(bench_req(b, 0));
+    bench_run(b);
+    assert_false(b->lb.quiet);
+    anyhv_req_done(bench_req(b, 1));
+    bench_run(b);
+    assert_true(b->lb.quiet);
+    assert_int_equal(bench_queue(b, 0)->inflight, 2); /* the answers are kept */
+}
+
+/* A stop that failed for want of memory is over: the queue goes on when there is memory. */
+static void without_memory_a_stop_that_fails_leaves_the_queue_as_it_was(void **state)
+{
+    struct bench *b = *state;
+    struct anyhv_region all;
+    uint32_t base;
+
+    bench_up(b, NULL);
+    all = b->lb.region[0];
+    hold(b, 1);
+    assert_int_equal(anyhv_mem_del(&b->lb.mem, all.addr, all.size), ANYHV_OK);
+    assert_int_equal(anyhv_ctl_queue_stop(b->dev, 0, true, &base), ANYHV_E_BADADDR);
+    assert_int_equal(anyhv_mem_add(&b->lb.mem, &all), ANYHV_OK);
+    bench_run(b);
+    bench_expect(b, 0, b->ring[0].slots[0].token, 0);
+    hold(b, 1);
+}
+
 static void without_memory_a_stop_succeeds_when_nothing_was_answered(void **state)
 {
     struct bench *b = *state;
@@ -436,6 +474,8 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(a_reset_ends_the_wait_for_a_stop),
     BENCH_TEST(a_broken_queue_gives_up_its_requests),
     BENCH_TEST(without_memory_answers_wait_and_the_rest_goes_back),
+    BENCH_TEST(without_memory_what_the_device_works_on_is_waited_for),
+    BENCH_TEST(without_memory_a_stop_that_fails_leaves_the_queue_as_it_was),
     BENCH_TEST(without_memory_a_stop_succeeds_when_nothing_was_answered),
 };
 

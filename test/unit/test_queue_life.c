@@ -44,29 +44,34 @@ static void the_end_of_a_pause_is_a_look_at_the_ring(void **state)
 }
 
 /* What a device before us left in the ring about kicks is not taken for our own. */
-static void a_ring_that_was_muted_before_is_armed(void **state)
+static void a_ring_that_was_muted_before_is_armed(struct bench *b, uint64_t features)
 {
-    struct bench *b = *state;
-    uint16_t off, flags;
-    uint32_t base;
+    b->ops.pull_queues = 2;
+    bench_up(b, &(struct bench_options){.features = features});
+    for (unsigned i = 0; i < BENCH_QUEUES; i++) {
+        struct drv_ring *ring = &b->ring[i];
+        uint16_t off, flags;
+        uint32_t base;
 
-    for (unsigned packed = 0; packed < 2; packed++) {
-        if (!packed) {
-            bench_up(b, NULL);
-        } else {
-            b->options.features = DRV_F_PACKED;
-            bench_negotiate(b);
-            bench_ring(b, 0);
-            assert_int_equal(bench_start(b, 0, ANYHV_BASE_PACKED), ANYHV_OK);
-            bench_driver_ok(b);
-        }
-        assert_int_equal(anyhv_ctl_queue_stop(b->dev, 0, true, &base), ANYHV_OK);
-        drv_poke16(&b->mem, b->ring[0].device + (packed ? 2 : 0), 1);
-        assert_int_equal(bench_start(b, 0, base), ANYHV_OK);
+        assert_int_equal(anyhv_ctl_queue_stop(b->dev, i, true, &base), ANYHV_OK);
+        drv_poke16(&b->mem, ring->device + (features & DRV_F_PACKED ? 2 : 0), 1);
+        assert_int_equal(bench_start(b, i, base), ANYHV_OK);
         bench_run(b);
-        drv_packed_get_event(&b->ring[0], &off, &flags);
-        assert_int_equal(packed ? flags : drv_split_used_flags(&b->ring[0]), 0);
+        if (i == 1)
+            assert_null(anyhv_queue_pull(b->dev, i));
+        drv_packed_get_event(ring, &off, &flags);
+        assert_int_equal(features & DRV_F_PACKED ? flags : drv_split_used_flags(ring), 0);
     }
+}
+
+static void a_ring_that_was_muted_before_is_armed_split(void **state)
+{
+    a_ring_that_was_muted_before_is_armed(*state, 0);
+}
+
+static void a_ring_that_was_muted_before_is_armed_packed(void **state)
+{
+    a_ring_that_was_muted_before_is_armed(*state, DRV_F_PACKED);
 }
 
 /* ---- memory that goes and comes ---- */
@@ -395,7 +400,8 @@ static void a_reset_heals_a_broken_queue(void **state)
 static const struct CMUnitTest tests[] = {
     BENCH_TEST(a_paused_queue_takes_nothing_but_answers),
     BENCH_TEST(the_end_of_a_pause_is_a_look_at_the_ring),
-    BENCH_TEST(a_ring_that_was_muted_before_is_armed),
+    BENCH_TEST(a_ring_that_was_muted_before_is_armed_split),
+    BENCH_TEST(a_ring_that_was_muted_before_is_armed_packed),
     BENCH_TEST(rings_wait_for_their_memory),
     BENCH_TEST(one_ring_without_memory_leaves_the_other),
     BENCH_TEST(rings_follow_a_table_that_is_replaced),

@@ -78,6 +78,22 @@ static void without_in_order_nothing_is_sorted(void **state)
     bench_expect(b, 0, b->ring[0].slots[1].token, 0);
 }
 
+/* What a reset took away is not waited for. */
+static void the_order_begins_anew_with_the_ring(void **state)
+{
+    struct bench *b = *state;
+
+    b->ops.ordered = true;
+    bench_up(b, ORDERED(0));
+    for (unsigned i = 0; i < 3; i++)
+        bench_held(b, 0, 8);
+    anyhv_req_done(bench_req(b, 1));
+    bench_up_again(b);
+    anyhv_req_done(bench_held(b, 0, 8));
+    bench_run(b);
+    bench_expect(b, 0, b->ring[0].slots[0].token, 0);
+}
+
 /* Section 2.7.9: one used element for a batch, if all but its last are filled. */
 static void a_filled_batch_takes_one_used_element(void **state)
 {
@@ -369,6 +385,7 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(whole_answers_are_sorted_split),
     BENCH_TEST(whole_answers_are_sorted_packed),
     BENCH_TEST(without_in_order_nothing_is_sorted),
+    BENCH_TEST(the_order_begins_anew_with_the_ring),
     BENCH_TEST(a_filled_batch_takes_one_used_element),
     BENCH_TEST(a_refused_request_ends_a_batch),
     BENCH_TEST(a_pulled_queue_gives_buffers_when_asked),

@@ -151,7 +151,7 @@ static void answers_do_not_wait_for_the_end_of_a_long_turn(void **state)
         bench_put(b, 0, 1, 0);
     bench_kick(b, 0);
     assert_int_equal(drv_split_used_idx(&b->ring[0]), 64);
-    assert_true(most_waiting > 1 && most_waiting <= 32);
+    assert_true(most_waiting > 1 && most_waiting < 32);
     assert_int_equal(bench_counters(b, 0)->publishes, 2);
     bench_expect_trace(b, "notify:0 "); /* and still one notification */
 }
@@ -351,9 +351,8 @@ static void a_limit_below_a_chunk_leaves_the_inline_segments(void **state)
 }
 
 /* A table of the driver's that cannot be mapped just now is our shortage: nobody is refused. */
-static void a_shortage_of_maps_stalls_the_ring(void **state)
+static void a_shortage_stalls_the_ring(struct bench *b, bool room)
 {
-    struct bench *b = *state;
     struct drv_buf in = {0, 8};
     struct drv_chain chain = {.in = &in, .nin = 1, .direct = 0, .token = 5};
 
@@ -367,10 +366,61 @@ static void a_shortage_of_maps_stalls_the_ring(void **state)
     assert_int_equal(b->handles, 0);
     assert_int_equal(counters(b).stalls, 1);
     assert_int_equal(counters(b).rejected, 0);
-    anyhv_ctl_resume(b->dev); /* there is room again */
+    if (room)
+        anyhv_mem_room(&b->lb.mem);
+    else
+        anyhv_ctl_resume(b->dev);
     bench_run(b);
     assert_int_equal(b->handles, 1);
     assert_int_equal(anyhv_req_writable(bench_req(b, 0)), 8);
+}
+
+static void a_shortage_of_maps_ends_with_room(void **state)
+{
+    a_shortage_stalls_the_ring(*state, true);
+}
+
+static void a_shortage_of_maps_ends_with_resume(void **state)
+{
+    a_shortage_stalls_the_ring(*state, false);
+}
+
+/* ---- a run is not to be entered twice ---- */
+
+static struct bench *nested;
+
+static void run_once_more(struct bench *b, struct anyhv_req *req)
+{
+    anyhv_req_done(req);
+    anyhv_dev_run(b->dev, 1);
+}
+
+static void detach_inside(struct bench *b, struct anyhv_req *req)
+{
+    anyhv_req_done(req);
+    anyhv_dev_detach(b->dev);
+}
+
+static void kick_nested(void)
+{
+    bench_put(nested, 0, 8, 0);
+    bench_kick(nested, 0);
+}
+
+static void a_run_inside_a_run_is_a_bug_of_ours(void **state)
+{
+    nested = *state;
+    nested->on_request = run_once_more;
+    bench_up(nested, NULL);
+    expect_assert_failure(kick_nested());
+}
+
+static void a_detach_inside_a_run_is_a_bug_of_ours(void **state)
+{
+    nested = *state;
+    nested->on_request = detach_inside;
+    bench_up(nested, NULL);
+    expect_assert_failure(kick_nested());
 }
 
 static const struct CMUnitTest tests[] = {
@@ -390,7 +440,10 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(chunks_run_out_split),
     BENCH_TEST(chunks_run_out_packed),
     BENCH_TEST(a_limit_below_a_chunk_leaves_the_inline_segments),
-    BENCH_TEST(a_shortage_of_maps_stalls_the_ring),
+    BENCH_TEST(a_shortage_of_maps_ends_with_room),
+    BENCH_TEST(a_shortage_of_maps_ends_with_resume),
+    BENCH_TEST(a_run_inside_a_run_is_a_bug_of_ours),
+    BENCH_TEST(a_detach_inside_a_run_is_a_bug_of_ours),
 };
 
 ANYHV_TEST_MAIN("queue_run", tests)

@@ -68,6 +68,9 @@ static void goes_on(struct bench *b, const struct bench_options *options,
         assert_non_null(strstr(b->trace, "notify:0 "));
         assert_non_null(strstr(b->trace, "notify:1 "));
         assert_true(drv_ring_get(&b->ring[1], &(struct drv_used){0}));
+        b->trace[0] = '\0';
+        bench_kick(b, 0);
+        bench_expect_trace(b, ""); /* once */
     }
     assert_int_equal(b->ring[0].fault, DRV_FAULT_NONE);
 }
@@ -203,6 +206,23 @@ static void a_set_up_under_way_survives(void **state)
     assert_int_equal(b->dev->state->queue[1].desc, 0x1234);
     assert_int_equal(b->dev->state->queue[1].size, 99);
     assert_false(anyhv_ctl_queue_started(b->dev, 1));
+}
+
+static void a_queue_that_was_stopped_stays_so(void **state)
+{
+    struct bench *b = *state;
+    uint32_t base;
+
+    bench_up(b, &split);
+    anyhv_req_done(bench_held(b, 8, 0));
+    bench_run(b);
+    assert_int_equal(anyhv_ctl_queue_stop(b->dev, 0, true, &base), ANYHV_OK);
+    migrate(b);
+    crash(b);
+    assert_false(anyhv_ctl_queue_started(b->dev, 0));
+    assert_true(anyhv_ctl_queue_started(b->dev, 1));
+    assert_int_equal(anyhv_ctl_queue_stop(b->dev, 0, true, &base), ANYHV_OK);
+    assert_int_equal(base, 1);
 }
 
 static void with_requests_in_work_nothing_is_saved_or_resumed(void **state)
@@ -476,6 +496,7 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(the_saved_bytes_are_as_documented),
     BENCH_TEST(everything_is_there_after_a_load),
     BENCH_TEST(a_set_up_under_way_survives),
+    BENCH_TEST(a_queue_that_was_stopped_stays_so),
     BENCH_TEST(with_requests_in_work_nothing_is_saved_or_resumed),
     BENCH_TEST(a_buffer_that_is_too_small_is_told_its_size),
     BENCH_TEST(only_a_fresh_device_can_be_loaded),

@@ -181,10 +181,23 @@ static void storage_may_lie_anywhere(void **state)
         bench_up_again(b);
         bench_held(b, 8, 8);
         assert_true((uint8_t *)b->dev->queues >= wide + off);
+        assert_int_equal((uintptr_t)b->dev->queues % 16, 0);
         bench_detach(b);
         b->storage = kept;
         free(wide);
     }
+}
+
+static void a_queue_may_have_32768_entries(void **state)
+{
+    struct bench *b = *state;
+
+    b->ops.max_size = 32768;
+    bench_attach(b, &(struct bench_options){.limits = {.requests = 1, .segs = 8}});
+    assert_int_equal(anyhv_ctl_queue_max(b->dev, 1), 32768);
+    b->ops.max_size = 0; /* what everybody has */
+    assert_int_equal(bench_reattach(b, false), ANYHV_OK);
+    assert_int_equal(anyhv_ctl_queue_max(b->dev, 1), 1024);
 }
 
 /* ---- features ---- */
@@ -358,6 +371,7 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(stop_follows_every_start),
     BENCH_TEST(callbacks_are_optional),
     BENCH_TEST(storage_may_lie_anywhere),
+    BENCH_TEST(a_queue_may_have_32768_entries),
     BENCH_TEST(what_is_offered),
     BENCH_TEST(anything_but_version_1_can_be_withheld),
     BENCH_TEST(each_of_64_bits_is_accepted_if_it_is_offered),
