@@ -167,7 +167,6 @@ static const struct anyhv_device_ops device_ops = {
 
 /* ---- the port: the loopback's own, with notes ---- */
 
-/* By address, as the loopback finds itself through port_priv in its own way. */
 static struct bench *of_dev(struct anyhv_dev *dev)
 {
     return anyhv_dev_priv(dev);
@@ -175,16 +174,8 @@ static struct bench *of_dev(struct anyhv_dev *dev)
 
 static void port_notify(struct anyhv_dev *dev, int queue)
 {
-    if (queue == ANYHV_CONFIG)
-        bench_note(of_dev(dev), "notify:config");
-    else
-        bench_note(of_dev(dev), "notify:%d", queue);
+    bench_note(of_dev(dev), "notify:%s", queue == ANYHV_CONFIG ? "config" : queue ? "1" : "0");
     of_dev(dev)->real_port->notify(dev, queue);
-}
-
-static void port_work(struct anyhv_dev *dev)
-{
-    of_dev(dev)->real_port->work(dev);
 }
 
 static void port_queue_changed(struct anyhv_dev *dev, unsigned queue)
@@ -210,7 +201,6 @@ static void watch_port(struct bench *b)
     b->real_port = b->dev->port;
     b->port = *b->real_port;
     b->port.notify = port_notify;
-    b->port.work = port_work;
     b->port.queue_changed = port_queue_changed;
     b->port.quiet = port_quiet;
     b->port.reset = port_reset;

@@ -74,6 +74,39 @@ static void a_ring_that_was_muted_before_is_armed_packed(void **state)
     a_ring_that_was_muted_before_is_armed(*state, DRV_F_PACKED);
 }
 
+/* A driver that was packed and is split now: nothing of the other layout may be saved. */
+static void the_layout_before_leaves_no_trace(void **state)
+{
+    struct bench *b = *state;
+    uint8_t bytes[512];
+    size_t len;
+
+    bench_up(b, &(struct bench_options){.features = DRV_F_PACKED, .size = 7});
+    for (unsigned i = 0; i < 5; i++) { /* the last ones are taken over the wrap, and not used */
+        bench_held(b, 8, 8);
+        if (i > 2)
+            continue;
+        anyhv_req_done(bench_req(b, i));
+        bench_run(b);
+        bench_expect(b, 0, b->ring[0].slots[0].token, 0);
+    }
+    assert_int_equal(b->dev->state->queue[0].wraps, 2);
+    b->options = (struct bench_options){.size = 8};
+    bench_negotiate(b);
+    for (unsigned i = 0; i < BENCH_QUEUES; i++) {
+        bench_ring(b, i);
+        assert_int_equal(bench_start(b, i, ANYHV_BASE_SPLIT), ANYHV_OK);
+    }
+    bench_driver_ok(b);
+    assert_int_equal(b->dev->state->queue[0].wraps, 0);
+    assert_int_equal(anyhv_dev_save(b->dev, bytes, sizeof(bytes), &len), ANYHV_OK);
+    anyhv_ctl_set_status(b->dev, 0);
+    assert_int_equal(anyhv_dev_load(b->dev, bytes, len, true), ANYHV_OK);
+    bench_run(b);
+    b->handles = 0;
+    bench_held(b, 8, 8);
+}
+
 /* ---- memory that goes and comes ---- */
 
 static void rings_wait_for_their_memory(void **state)
@@ -402,6 +435,7 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(the_end_of_a_pause_is_a_look_at_the_ring),
     BENCH_TEST(a_ring_that_was_muted_before_is_armed_split),
     BENCH_TEST(a_ring_that_was_muted_before_is_armed_packed),
+    BENCH_TEST(the_layout_before_leaves_no_trace),
     BENCH_TEST(rings_wait_for_their_memory),
     BENCH_TEST(one_ring_without_memory_leaves_the_other),
     BENCH_TEST(rings_follow_a_table_that_is_replaced),

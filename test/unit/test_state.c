@@ -431,38 +431,6 @@ static void a_resume_that_fails_spoils_nothing(void **state)
     anyhv_dev_detach(b->dev);
 }
 
-/* A driver that was packed and is split now: nothing of the other layout may be saved. */
-static void the_layout_before_leaves_no_trace(void **state)
-{
-    struct bench *b = *state;
-
-    bench_up(b, &packed);
-    for (unsigned i = 0; i < 5; i++) { /* the last ones are taken over the wrap, and not used */
-        bench_held(b, 8, 8);
-        if (i > 2)
-            continue;
-        anyhv_req_done(bench_req(b, i));
-        bench_run(b);
-        bench_expect(b, 0, b->ring[0].slots[0].token, 0);
-    }
-    assert_int_equal(b->dev->state->queue[0].wraps, 2);
-    b->options = split;
-    bench_negotiate(b);
-    for (unsigned i = 0; i < BENCH_QUEUES; i++) {
-        bench_ring(b, i);
-        assert_int_equal(bench_start(b, i, ANYHV_BASE_SPLIT), ANYHV_OK);
-    }
-    bench_driver_ok(b);
-    b->handles = 0;
-    anyhv_req_done(bench_held(b, 8, 8));
-    bench_run(b);
-    bench_expect(b, 0, b->ring[0].slots[0].token, 0);
-    assert_int_equal(b->dev->state->queue[0].wraps, 0);
-    migrate(b);
-    bench_run(b);
-    bench_held(b, 8, 8);
-}
-
 /* What the device says of itself in its configuration is its own business, before and after. */
 static void a_load_keeps_the_devices_configuration(void **state)
 {
@@ -506,7 +474,6 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(a_device_that_refuses_its_part_refuses_all),
     BENCH_TEST(a_device_without_a_part_takes_none),
     BENCH_TEST(a_resume_that_fails_spoils_nothing),
-    BENCH_TEST(the_layout_before_leaves_no_trace),
     BENCH_TEST(a_load_keeps_the_devices_configuration),
 };
 
