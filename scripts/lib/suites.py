@@ -161,7 +161,7 @@ SUITES = (
     Suite(
         "mutation",
         "every suite can fail: planted bugs turn it red",
-        budget=240,
+        budget=360,
         packages=CMOCKA + BARE + CROSS_S390X + LAYERS + UML + ("g++",),
         sysroots=(SYSROOT_S390X,),
         scripts=("test/mutation/mutation_test.sh",),

@@ -110,7 +110,7 @@ build_kernel() {
     need_packages make gcc libc6-dev flex bison bc xz-utils
     printf 'building User-Mode Linux %s, this once ' "$(source_version)" >&2
     compile_kernel "$dest" </dev/null \
-        > >(tee "$dest.log" | awk 'NR % 25 == 0 { printf "."; fflush() }' >&2) 2>&1 9>&- &
+        > >(tee "$dest.log" | awk 'NR % 25 == 0 { printf "."; fflush() }' >&2) 2>&1 &
     job=$!
     trap 'kill "$job"' EXIT
     wait "$job" || status=$?
