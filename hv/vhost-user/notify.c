@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The descriptors that carry kicks, calls and errors. They come from the peer, so they may be
- * anything: eventfds, pipes with User-Mode Linux, and whatever a hostile front end finds, which is
- * refused. What is taken must not block us, and must not make us spin.
+ * anything: eventfds, a socket pair with User-Mode Linux, and whatever a hostile front end finds,
+ * which is refused. What is taken must not block us, and must not make us spin.
  */
 #include "vu.h"
 
@@ -11,8 +11,10 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* Of the anonymous files only this kind: reading a signalfd, say, would take our own signals. */
@@ -27,15 +29,36 @@ static bool is_eventfd(int fd)
 }
 
 /*
- * No sockets: one may be the peer's own end of this connection, and then we would keep alive what
- * we wait to end. No files: one on FUSE could keep a write for as long as its owner likes.
+ * One end of a nameless pair, as User-Mode Linux makes for its interrupts. The peer's own end of
+ * this connection would be kept alive by the very connection that waits for it to go; it is told by
+ * its peer's name, which is where we listen.
  */
-int vu_event_check(int fd)
+static bool is_socket_pair(int fd)
+{
+    struct sockaddr_un peer;
+    socklen_t len = sizeof(int), peer_len = sizeof(peer);
+    int domain = 0, type = 0;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 || domain != AF_UNIX ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_STREAM)
+        return false;
+    return getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&
+           peer_len <= sizeof(sa_family_t);
+}
+
+static bool is_pipe(int fd)
 {
     struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+/* No files: one on FUSE could keep a write for as long as its owner likes. */
+int vu_event_check(int fd)
+{
     int flags;
 
-    if (!is_eventfd(fd) && (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode)))
+    if (!is_eventfd(fd) && !is_socket_pair(fd) && !is_pipe(fd))
         return -1;
     flags = fcntl(fd, F_GETFL);
     if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))

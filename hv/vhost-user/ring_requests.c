@@ -152,7 +152,7 @@ static enum vu_verdict ring_fd(struct vu_connection *c, const struct vu_message 
         return vu_malformed(m, "%u descriptors with value 0x%" PRIx64, m->nfds, value);
     *fd = none ? -1 : m->fds[0];
     if (*fd >= 0 && vu_event_check(*fd) < 0)
-        return vu_refused(m, "ring %u: fd is neither an eventfd nor a pipe", (*ring)->index);
+        return vu_refused(m, "ring %u: fd is no eventfd, pipe or socket pair", (*ring)->index);
     return VU_DONE;
 }
 

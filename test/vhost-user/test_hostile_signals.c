@@ -42,7 +42,7 @@ TEST(strange_kick_and_call)
             close(files[k]);
         }
         if (i == 0) /* later lines fall to the rate limit */
-            assert_true(backend_logged(&h->b, "fd is neither an eventfd nor a pipe"));
+            assert_true(backend_logged(&h->b, "fd is no eventfd, pipe or socket pair"));
         harness_no_answer(h, 0);
     }
 }
