@@ -131,7 +131,7 @@ SUITES = (
     Suite(
         "guest-uml",
         "Linux as a plain process, itself the front end: split and packed, rebind, restart",
-        budget=300,  # building its kernel, once, included; 15 without
+        budget=450,  # building its kernel, once, included; 15 without
         packages=CMOCKA + UML,
         preset="dev",
         scripts=("test/guest/uml_test.sh build/dev/bin/anyhv-rng-vhost-user",),
