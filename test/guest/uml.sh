@@ -169,7 +169,6 @@ kernel_arguments() {
     printf '%s\n' mem=96M "initrd=$work/initramfs" "uml_dir=$work" umid=guest quiet panic=-1 \
         con=null "anyhv.test=$scenario" "anyhv.seed=$seed" "anyhv.bytes=$bytes"
     for socket in "${sockets[@]}"; do
-        [[ $socket =~ ^[^:[:space:]]+:[0-9]+$ ]] || die "no SOCKET:ID, or a space or colon in it: $socket"
         printf '%s\n' "virtio_uml.device=$socket"
     done
     [[ -z $dtb ]] || printf '%s\n' "dtb=$dtb"
@@ -210,9 +209,12 @@ run_uml() {
 }
 
 boot() {
-    local status=0 file
-    for file in "$dtb" "$init"; do
-        [[ -z $file || -f $file ]] || die "no such file: $file"
+    local status=0 word
+    for word in "$dtb" "$init"; do
+        [[ -z $word || -f $word ]] || die "no such file: $word"
+    done
+    for word in "${sockets[@]}"; do # the kernel's command line has no way to quote
+        [[ $word =~ ^[^:[:space:]]+:[0-9]+$ ]] || die "not PATH:ID, or a space or colon in it: $word"
     done
     build
     work=$(mktemp -d "${TMPDIR:-/tmp}/anyhv-uml.XXXXXX")
