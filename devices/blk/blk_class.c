@@ -34,7 +34,7 @@ struct guest {
     struct blk_job *jobs;
 };
 
-/* What the program's disk is called before its options say what it offers. */
+/* A class has one table, and what a disk offers is known when it is opened: one at a time. */
 static struct blk_offer served = {.ops = {.name = "block", .id = 2, .queues = 1}};
 
 enum {

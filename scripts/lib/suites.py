@@ -80,7 +80,7 @@ SUITES = (
         preset="dev",
         programs=("hostile",),
         quick=True,
-        proves=(("loopback", "test device, rng", "hostile driver, in process"),),
+        proves=(("loopback", "test device, rng, blk", "hostile driver, in process"),),
     ),
     Suite(
         "vhost-user",

@@ -535,6 +535,31 @@ static void a_slow_disk_in_front_of_a_busy_one(void **state)
     finish(h, &flush, OK);
 }
 
+/* The reset of one queue is not told to the disk: whoever has the job finds out. */
+static void a_queue_is_reset_meanwhile(void **state)
+{
+    struct host *h = *state;
+    struct drv_transport *t = &h->b->mmio.transport;
+    struct bench_request requests[] = {
+        {.type = OUT, .out = 3 * MIB}, {.type = FLUSH}, {.type = IN, .in = 512}};
+
+    open_disk(h, image_of(4 * MIB), 0, false);
+    for (unsigned i = 0; i < 3; i++) {
+        struct bench_request *r = &requests[i];
+
+        serve(h, F_ALL | DRV_F_RING_RESET, i == 2 ? 1000 : 0);
+        bench_prepare(h->b, r);
+        bench_send(h->b, r);
+        bench_expect_none(h->b, 0);
+        assert_true(t->ops->queue_reset(t, 0));
+        while (h->disk.unfinished.first || h->disk.syncing.first || h->delay.list.first)
+            assert_true(anyhv_loop_turn(h->loop, 1000) >= 0);
+        for (unsigned k = 0; k < h->b->blk.njobs; k++)
+            assert_false(h->b->jobs[k].used);
+        assert_int_equal(bench_status(h->b, r), UNTOUCHED);
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 static const struct CMUnitTest tests[] = {
@@ -556,6 +581,7 @@ static const struct CMUnitTest tests[] = {
     TEST(a_slow_disk_answers_out_of_order),
     TEST(a_slow_disk_gives_requests_back),
     TEST(a_slow_disk_in_front_of_a_busy_one),
+    TEST(a_queue_is_reset_meanwhile),
 };
 
 int main(void)

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-/* Serves guests a disk from an image file or from memory. */
+/* Serves guests a disk from an image file or from memory. One per process, open once. */
 extern const struct anyhv_class anyhv_blk_class;
 
 /* Jobs that wait, first come first served. */
