@@ -131,7 +131,7 @@ struct anyhv_queue {
     uint16_t next_avail, next_used;
     uint16_t avail_seen;         /* split: the driver's index when it was last read */
     uint16_t seq_next, seq_used; /* requests taken, and used, since the start */
-    uint16_t inflight_descs;     /* packed: descriptors taken and not yet used */
+    uint16_t free_descs;         /* packed: descriptors that are not taken */
     uint16_t ndone;
     bool avail_wrap, used_wrap;
     bool packed, event_idx, indirect, in_order;
@@ -143,7 +143,8 @@ struct anyhv_queue {
     bool retry;    /* what lacked resources may succeed now */
     uint32_t unnotified; /* ring slots used since the last decision to notify */
     struct anyhv_req *free;
-    struct anyhv_list done, held;
+    struct anyhv_req *done, **done_tail; /* answered, oldest first; where the next one goes */
+    struct anyhv_list held;
     struct anyhv_queue_counters counters;
     struct anyhv_journal journal;
     struct anyhv_req *reqs;

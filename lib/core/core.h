@@ -32,7 +32,7 @@ enum req_state {
 
 /* What taking a chain from a ring led to. */
 enum take {
-    TAKE_OK,       /* *req is the device's */
+    TAKE_OK,       /* there is a request */
     TAKE_REJECTED, /* the chain was taken and is already answered with length 0 */
     TAKE_EMPTY,
     TAKE_STALLED, /* no slot or chunk is free: nothing was taken */
@@ -114,13 +114,15 @@ static inline void core_slot_free(struct anyhv_queue *q, struct anyhv_req *req)
     q->free = req;
 }
 
-/* The done list up to @end, with @last in front of that, is free. */
+/* The answers up to @end, with @last in front of that, are free. */
 static inline void core_done_free(struct anyhv_queue *q, struct anyhv_req *last,
                                   struct anyhv_req *end)
 {
     last->next = q->free;
-    q->free = q->done.head;
-    q->done.head = end;
+    q->free = q->done;
+    q->done = end;
+    if (!end)
+        q->done_tail = &q->done;
 }
 
 /* Does anything but taking and answering happen to this queue's requests? */
@@ -154,6 +156,8 @@ static inline void core_queue_note(struct anyhv_queue *q) /* progress into the s
 /* ---- request.c ---- */
 void anyhv_core_req_unpin(struct anyhv_req *req);
 void anyhv_core_req_finish(struct anyhv_req *req); /* on the done list, to be published */
+/* Where the answers end that can be used now: NULL, or with IN_ORDER the first out of order. */
+struct anyhv_req *anyhv_core_done_end(struct anyhv_queue *q);
 /* Everything that is taken goes the long way once, and looks again. */
 void anyhv_core_reqs_stale(struct anyhv_queue *q);
 
@@ -176,7 +180,7 @@ void anyhv_core_report_quiet(struct anyhv_dev *dev); /* to whoever waits for it 
 /* ---- split.c, packed.c: the two ring layouts ---- */
 /* Hands chains to the device until the ring, the slots or the budget end. */
 enum take anyhv_split_serve(struct anyhv_queue *q, unsigned *budget);
-enum take anyhv_split_pull(struct anyhv_queue *q, struct anyhv_req **req);
+struct anyhv_req *anyhv_split_pull(struct anyhv_queue *q, enum take *why);
 /* Writes the done list to the used ring, publishes once. */
 void anyhv_split_put(struct anyhv_queue *q);
 void anyhv_split_arm(struct anyhv_queue *q, bool on);
@@ -185,7 +189,7 @@ bool anyhv_split_wants_notify(const struct anyhv_queue *q);
 void anyhv_split_untake(struct anyhv_queue *q, const struct anyhv_req *req);
 
 enum take anyhv_packed_serve(struct anyhv_queue *q, unsigned *budget);
-enum take anyhv_packed_pull(struct anyhv_queue *q, struct anyhv_req **req);
+struct anyhv_req *anyhv_packed_pull(struct anyhv_queue *q, enum take *why);
 void anyhv_packed_put(struct anyhv_queue *q);
 void anyhv_packed_arm(struct anyhv_queue *q, bool on);
 bool anyhv_packed_available(const struct anyhv_queue *q);
@@ -255,20 +259,6 @@ static inline uint16_t core_inflight(const struct anyhv_queue *q)
 static inline bool core_may_skip(const struct anyhv_req *req, const struct anyhv_req *next)
 {
     return next && next->seq == (uint16_t)(req->seq + 1) && req->used == req->writable;
-}
-
-/* Where the answers end that can be used now: NULL, or with IN_ORDER the first out of order. */
-static inline struct anyhv_req *core_done_end(const struct anyhv_queue *q)
-{
-    struct anyhv_req *req = NULL;
-
-    if (UNLIKELY(q->in_order)) {
-        uint16_t seq = q->seq_used;
-
-        for (req = q->done.head; req && req->seq == seq; req = req->next)
-            seq++;
-    }
-    return req;
 }
 
 /* Is the event at @event among those from @from (exclusive) to @to? Section 2.7.10, modulo 2^16. */

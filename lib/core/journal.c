@@ -364,7 +364,7 @@ void anyhv_journal_split_untake(struct anyhv_queue *q, uint16_t head)
 
 void anyhv_journal_split_using(struct anyhv_queue *q, const struct anyhv_req *end)
 {
-    for (const struct anyhv_req *req = q->done.head; req != end; req = req->next) {
+    for (const struct anyhv_req *req = q->done; req != end; req = req->next) {
         split_entry(q, req->head)->next = q->journal.newest;
         q->journal.newest = req->head;
     }
@@ -457,7 +457,7 @@ void anyhv_journal_packed_using(struct anyhv_queue *q, const struct anyhv_req *e
     uint16_t used = q->next_used;
     bool wrap = q->used_wrap;
 
-    for (const struct anyhv_req *req = q->done.head; req != end; req = req->next) {
+    for (const struct anyhv_req *req = q->done; req != end; req = req->next) {
         packed_entry(q, req->log_last)->next = q->journal.newest;
         q->journal.newest = req->log_first;
         packed_forward(q, &used, &wrap, req->ndesc);

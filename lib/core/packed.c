@@ -86,7 +86,7 @@ CORE_INLINE enum take follow(struct chain *c, uint16_t *at, bool *wrap, uint16_t
  * Walks to the end of the chain even if a descriptor on the way is refused: the number of slots
  * must be known to give the chain back. The buffer id stands in the last one.
  */
-CORE_INLINE enum take walk(struct chain *c, struct shm_desc desc)
+static inline enum take walk(struct chain *c, struct shm_desc desc)
 {
     struct anyhv_queue *q = c->q;
     uint16_t at = q->next_avail;
@@ -116,8 +116,8 @@ CORE_INLINE enum take walk(struct chain *c, struct shm_desc desc)
     }
     if (rc == TAKE_STALLED)
         return rc;
-    if (UNLIKELY((uint32_t)q->inflight_descs + seen > q->size))
-        return broken(q, ANYHV_V_INFLIGHT, (uint32_t)q->inflight_descs + seen, q->size);
+    if (UNLIKELY(seen > q->free_descs))
+        return broken(q, ANYHV_V_INFLIGHT, q->size - q->free_descs + seen, q->size);
     c->req->head = desc.lo;
     c->req->ndesc = seen;
     return rc;
@@ -136,10 +136,12 @@ CORE_INLINE enum take first_desc(struct anyhv_queue *q, struct anyhv_req *req, s
     return packed_is_available(out->hi, q->avail_wrap) ? TAKE_OK : TAKE_EMPTY;
 }
 
-static void taken_watched(struct anyhv_queue *q, struct anyhv_req *req)
+/* The chain counts as taken from here on; a successor must know, before anything is done. */
+static void taken(struct anyhv_queue *q, struct anyhv_req *req)
 {
     bool again = q->journal.replay;
 
+    q->free_descs = (uint16_t)(q->free_descs - req->ndesc);
     core_req_watch(req, again);
     if (again) {
         anyhv_journal_replayed(q);
@@ -151,42 +153,96 @@ static void taken_watched(struct anyhv_queue *q, struct anyhv_req *req)
         anyhv_journal_packed_take(q, req);
 }
 
-/* The chain counts as taken from here on; a successor must know, before anything is done. */
-CORE_INLINE void taken(struct anyhv_queue *q, struct anyhv_req *req)
-{
-    q->inflight_descs = (uint16_t)(q->inflight_descs + req->ndesc);
-    if (UNLIKELY(q->watched)) {
-        taken_watched(q, req);
-        return;
-    }
-    packed_forward(q, &q->next_avail, &q->avail_wrap, req->ndesc);
-    core_queue_note(q);
-}
-
-CORE_INLINE enum take take_chain(struct anyhv_queue *q, struct anyhv_req **out)
+/* Any chain, by the long way. */
+static __attribute__((noinline)) struct anyhv_req *take_any(struct anyhv_queue *q, enum take *why)
 {
     struct anyhv_req *req = q->free; /* only looked at until it is known that there is a chain */
     struct shm_desc first;
     struct chain chain;
-    enum take rc;
 
-    if (UNLIKELY(!req))
-        return anyhv_packed_available(q) || q->journal.replay ? TAKE_STALLED : TAKE_EMPTY;
-    rc = first_desc(q, req, &first);
-    if (rc != TAKE_OK)
-        return rc;
+    if (!req) {
+        *why = anyhv_packed_available(q) || q->journal.replay ? TAKE_STALLED : TAKE_EMPTY;
+        return NULL;
+    }
+    *why = first_desc(q, req, &first);
+    if (*why != TAKE_OK)
+        return NULL;
     chain_slot(q);
     req->head = q->next_avail; /* for reports, until the buffer id is known */
     chain = chain_begin(q, req);
-    rc = walk(&chain, first);
-    if (UNLIKELY(rc > TAKE_REJECTED)) {
+    *why = walk(&chain, first);
+    if (*why > TAKE_REJECTED) {
         core_slot_free(q, req);
-        return rc;
+        return NULL;
     }
     chain_end(&chain);
     taken(q, req);
-    *out = req;
-    return rc;
+    count_taken(q, req);
+    if (*why == TAKE_OK)
+        return req;
+    reject_taken(q, req);
+    return NULL;
+}
+
+#define TURNS ((uint32_t)(DESC_AVAIL | DESC_USED) << 16) /* in a descriptor's last word */
+
+/* Which descriptor of a plain chain is the latest, and how the first one looks. */
+struct place {
+    uint32_t slot; /* below twice the size: the chain may go over the ring's end */
+    uint32_t turns;
+};
+
+static inline uint32_t turns(bool wrap)
+{
+    return (wrap ? DESC_AVAIL : DESC_USED) << 16;
+}
+
+CORE_INLINE bool plain_next(const struct anyhv_queue *q, void *at, struct shm_raw *desc)
+{
+    struct place *place = at;
+    uint32_t slot = ++place->slot, expected = place->turns;
+
+    if (UNLIKELY(slot >= q->size)) {
+        slot -= q->size;
+        expected ^= TURNS;
+    }
+    *desc = shm_load_raw(q->desc + (size_t)slot * DESC_SIZE);
+    return (desc->words & TURNS) == expected;
+}
+
+/* The likely chain in a few instructions. */
+CORE_INLINE struct anyhv_req *take_chain(struct anyhv_queue *q, enum take *why)
+{
+    uint32_t first = q->next_avail, count;
+    struct place place = {first, turns(q->avail_wrap)};
+    struct anyhv_req *req = q->free;
+    struct shm_raw desc;
+
+    if (UNLIKELY(q->watched || !req))
+        return take_any(q, why);
+    desc = shm_load_raw(q->desc + (size_t)first * DESC_SIZE); /* [A] */
+    if ((desc.words & TURNS) != place.turns) {
+        *why = TAKE_EMPTY;
+        return NULL;
+    }
+    if (UNLIKELY(!chain_plain(q, req, &desc, plain_next, &place, 16)))
+        return take_any(q, why);
+    count = ++place.slot - first;
+    if (UNLIKELY(count > q->free_descs))
+        return take_any(q, why);
+    q->free = req->next;
+    req->head = (uint16_t)desc.words;
+    req->ndesc = (uint16_t)count;
+    q->free_descs = (uint16_t)(q->free_descs - count);
+    if (UNLIKELY(place.slot >= q->size)) {
+        place.slot -= q->size;
+        q->avail_wrap = !q->avail_wrap;
+        q->state->wraps ^= 1;
+    }
+    q->next_avail = (uint16_t)place.slot;
+    q->state->next_avail = q->next_avail; /* as in taken() */
+    count_taken(q, req);
+    return req;
 }
 
 enum take anyhv_packed_serve(struct anyhv_queue *q, unsigned *budget)
@@ -194,9 +250,9 @@ enum take anyhv_packed_serve(struct anyhv_queue *q, unsigned *budget)
     return serve(q, budget, take_chain);
 }
 
-enum take anyhv_packed_pull(struct anyhv_queue *q, struct anyhv_req **req)
+struct anyhv_req *anyhv_packed_pull(struct anyhv_queue *q, enum take *why)
 {
-    return take_one(q, req, take_chain);
+    return take_any(q, why);
 }
 
 void anyhv_packed_untake(struct anyhv_queue *q, const struct anyhv_req *req)
@@ -208,14 +264,15 @@ void anyhv_packed_untake(struct anyhv_queue *q, const struct anyhv_req *req)
         q->avail_wrap = !q->avail_wrap;
     }
     q->next_avail = (uint16_t)(q->next_avail - req->ndesc);
-    q->inflight_descs = (uint16_t)(q->inflight_descs - req->ndesc);
+    q->free_descs = (uint16_t)(q->free_descs + req->ndesc);
 }
 
 /* ---- giving it back ---- */
 
-static uint16_t used_flags(bool wrap, uint32_t written)
+/* The flags of used descriptors in one lap of the ring. */
+static inline uint16_t used_turns(bool wrap)
 {
-    return (uint16_t)((wrap ? DESC_AVAIL | DESC_USED : 0) | (written ? DESC_WRITE : 0));
+    return wrap ? DESC_AVAIL | DESC_USED : 0;
 }
 
 /* The first descriptor of a batch, whose flags are written last. */
@@ -224,18 +281,18 @@ struct first {
     uint16_t value;
 };
 
-static inline void write_used(struct anyhv_queue *q, uint16_t at, bool wrap,
-                              const struct anyhv_req *req, struct first *first)
+CORE_INLINE void write_used(uint8_t *slot, uint32_t turns, const struct anyhv_req *req,
+                            struct first *first)
 {
-    uint8_t *slot = slot_at(q, at);
-    uint16_t flags = used_flags(wrap, req->used);
+    uint32_t flags = turns | (req->used ? DESC_WRITE : 0);
 
     shm_store32(slot + 8, req->used);
+    if (LIKELY(first->flags)) {
+        shm_store32(slot + 12, req->head | flags << 16);
+        return;
+    }
     shm_store16(slot + 12, req->head);
-    if (!first->flags)
-        *first = (struct first){slot + 14, flags};
-    else
-        shm_store16(slot + 14, flags);
+    *first = (struct first){slot + 14, (uint16_t)flags};
 }
 
 static void dirty_slot(struct anyhv_queue *q, uint16_t at)
@@ -251,35 +308,43 @@ static inline uint16_t write_batch(struct anyhv_queue *q, struct anyhv_req *end,
                                    struct first *first)
 {
     bool tracked = q->dev->mem->tracked, in_order = q->in_order;
-    uint16_t place = q->next_used, used = q->next_used, count = 0, descs = 0;
-    bool place_wrap = q->used_wrap, wrap = q->used_wrap;
-    struct anyhv_req *req = q->done.head, *last = NULL;
+    uint32_t place = q->next_used, used = q->next_used, size = q->size, count = 0;
+    uint32_t turns = used_turns(q->used_wrap), place_turns = turns;
+    uint8_t *ring = q->desc;
+    struct anyhv_req *req = q->done, *last = NULL;
 
     for (; req != end; last = req, req = req->next) {
         count++;
-        descs = (uint16_t)(descs + req->ndesc);
-        packed_forward(q, &used, &wrap, req->ndesc);
+        used += req->ndesc;
+        if (UNLIKELY(used >= size)) {
+            used -= size;
+            turns ^= DESC_AVAIL | DESC_USED;
+        }
         core_slot_clear(q, req);
         if (UNLIKELY(in_order && core_may_skip(req, req->next)))
             continue;
-        write_used(q, place, place_wrap, req, first);
+        write_used(ring + (size_t)place * DESC_SIZE, place_turns, req, first);
         if (UNLIKELY(tracked))
-            dirty_slot(q, place);
+            dirty_slot(q, (uint16_t)place);
         place = used;
-        place_wrap = wrap;
+        place_turns = turns;
     }
-    if (last)
+    if (last) {
+        bool turned = turns != used_turns(q->used_wrap);
+        uint32_t descs = used - q->next_used + (turned ? size : 0);
+
         core_done_free(q, last, end);
-    q->next_used = used;
-    q->used_wrap = wrap;
-    q->unnotified += descs;
-    q->inflight_descs = (uint16_t)(q->inflight_descs - descs);
-    return count;
+        q->next_used = (uint16_t)used;
+        q->used_wrap ^= turned;
+        q->unnotified += descs;
+        q->free_descs = (uint16_t)(q->free_descs + descs);
+    }
+    return (uint16_t)count;
 }
 
 void anyhv_packed_put(struct anyhv_queue *q)
 {
-    struct anyhv_req *end = core_done_end(q);
+    struct anyhv_req *end = anyhv_core_done_end(q);
     struct first first = {0};
     uint16_t count;
 

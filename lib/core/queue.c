@@ -12,6 +12,7 @@ static uint16_t *chunk_link(struct anyhv_chunk *chunk)
 
 void anyhv_core_queue_storage(struct anyhv_queue *q)
 {
+    q->done_tail = &q->done;
     q->free = NULL;
     for (uint16_t i = q->nreqs; i-- > 0;) {
         struct anyhv_req *req = &q->reqs[i];
@@ -234,7 +235,7 @@ static void start_at(struct anyhv_queue *q, uint32_t base)
         q->avail_wrap = q->used_wrap = false;
     }
     q->avail_seen = q->next_avail;
-    q->inflight_descs = 0;
+    q->free_descs = q->size;
     q->seq_next = q->seq_used = 0;
     q->notified = false; /* the first completion always notifies */
     q->unnotified = 0;
@@ -307,10 +308,12 @@ void anyhv_core_queue_drop(struct anyhv_queue *q)
         core_slot_free(q, req);
         q->counters.dropped++;
     }
-    q->held = q->done = (struct anyhv_list){0};
+    q->held = (struct anyhv_list){0};
+    q->done = NULL;
+    q->done_tail = &q->done;
     q->ndone = 0;
     q->seq_used = q->seq_next;
-    q->inflight_descs = 0;
+    q->free_descs = q->size;
     q->journal.replay = 0;
 }
 

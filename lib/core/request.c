@@ -306,35 +306,16 @@ void anyhv_core_req_unpin(struct anyhv_req *req)
 
 /* ---- the end ---- */
 
-/* With IN_ORDER the used entries must come in the order of taking, section 2.7.9. */
-static void insert_sorted(struct anyhv_list *done, struct anyhv_req *req)
-{
-    struct anyhv_req **link = &done->head;
-
-    while (*link && (int16_t)((*link)->seq - req->seq) < 0)
-        link = &(*link)->next;
-    req->next = *link; /* never the last: that is appended */
-    *link = req;
-}
-
-static inline void append(struct anyhv_list *done, struct anyhv_req *req)
-{
-    req->next = NULL;
-    if (done->head)
-        done->tail->next = req;
-    else
-        done->head = req;
-    done->tail = req;
-}
-
 /* Nothing but the publishing is left to do. The inline calls find nothing any more. */
 static inline void finish(struct anyhv_queue *q, struct anyhv_req *req)
 {
     req->state = REQ_DONE;
     req->rd.room = 0;
     req->wr.room = 0;
+    req->next = NULL;
+    *q->done_tail = req;
+    q->done_tail = &req->next;
     q->ndone++;
-    append(&q->done, req);
     core_work(q->dev);
 }
 
@@ -347,15 +328,49 @@ void anyhv_core_req_finish(struct anyhv_req *req)
         anyhv_core_list_remove(&q->held, req);
     if (req->npins)
         anyhv_core_req_unpin(req);
-    if (q->in_order && q->done.head && (int16_t)(q->done.tail->seq - req->seq) > 0) {
-        req->state = REQ_DONE;
-        req->rd.room = req->wr.room = 0;
-        q->ndone++;
-        insert_sorted(&q->done, req);
-        core_work(q->dev);
-    } else {
-        finish(q, req);
+    finish(q, req);
+}
+
+static bool is_before(const struct anyhv_req *a, const struct anyhv_req *b)
+{
+    return (int16_t)(a->seq - b->seq) < 0;
+}
+
+/* With IN_ORDER used entries come in the order of taking (section 2.7.9), whoever answered first.
+ */
+static void sort_done(struct anyhv_queue *q)
+{
+    struct anyhv_req *rest = q->done, *last = NULL, *req;
+
+    q->done = NULL;
+    q->done_tail = &q->done;
+    while ((req = rest)) {
+        struct anyhv_req **link = last && is_before(last, req) ? q->done_tail : &q->done;
+
+        rest = req->next;
+        while (*link && is_before(*link, req))
+            link = &(*link)->next;
+        req->next = *link;
+        *link = req;
+        if (!req->next) {
+            last = req;
+            q->done_tail = &req->next;
+        }
     }
+}
+
+struct anyhv_req *anyhv_core_done_end(struct anyhv_queue *q)
+{
+    struct anyhv_req *req = NULL;
+
+    if (q->in_order) {
+        uint16_t seq = q->seq_used;
+
+        sort_done(q);
+        for (req = q->done; req && req->seq == seq; req = req->next)
+            seq++;
+    }
+    return req;
 }
 
 static inline void count_done(struct anyhv_queue *q, struct anyhv_req *req)
@@ -370,7 +385,7 @@ void anyhv_req_done(struct anyhv_req *req)
 {
     struct anyhv_queue *q = req->queue;
 
-    if (LIKELY(req->state == REQ_ACTIVE && !req->npins && !q->in_order)) {
+    if (LIKELY(req->state == REQ_ACTIVE && !req->npins)) {
         count_done(q, req);
         finish(q, req);
     } else if (req->state == REQ_ACTIVE || req->state == REQ_HELD) {

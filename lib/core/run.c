@@ -104,17 +104,18 @@ static bool is_pull(const struct anyhv_queue *q)
     return q->index < 64 && (q->dev->ops->pull_queues >> q->index & 1);
 }
 
-static enum take pull(struct anyhv_queue *q, struct anyhv_req **req)
+static struct anyhv_req *pull(struct anyhv_queue *q, enum take *why)
 {
-    return q->packed ? anyhv_packed_pull(q, req) : anyhv_split_pull(q, req);
+    return q->packed ? anyhv_packed_pull(q, why) : anyhv_split_pull(q, why);
 }
 
 /* A drain: the device pulls no more, and buffers that a predecessor had pulled cannot stay. */
 static void answer_replayed(struct anyhv_queue *q)
 {
     struct anyhv_req *req;
+    enum take why;
 
-    while (core_may_take(q) && pull(q, &req) == TAKE_OK)
+    while (core_may_take(q) && (req = pull(q, &why)))
         anyhv_req_reject(req, ANYHV_E_STATE);
 }
 
@@ -167,8 +168,8 @@ struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue)
     q = &dev->queues[queue];
     ANYHV_ASSERT(is_pull(q));
     while (core_may_take(q)) {
-        rc = pull(q, &req);
-        if (rc == TAKE_OK)
+        req = pull(q, &rc);
+        if (req)
             return req;
         if (rc == TAKE_STALLED) { /* answers that are not published yet keep their slots */
             q->stalled = true;

@@ -24,7 +24,7 @@ static const void *avail_idx(const struct anyhv_queue *q)
 
 static const void *avail_entry(const struct anyhv_queue *q, uint16_t i)
 {
-    return q->driver + 4 + 2 * (size_t)(i & (q->size - 1));
+    return q->driver + 4 + 2 * ((size_t)i & (q->size - 1u));
 }
 
 static const void *used_event(const struct anyhv_queue *q)
@@ -107,7 +107,7 @@ static inline enum take last_is_indirect(struct chain *c, const struct shm_desc 
     return walk_indirect(c, desc->addr, desc->len);
 }
 
-CORE_INLINE enum take walk(struct chain *c, uint32_t head)
+static inline enum take walk(struct chain *c, uint32_t head)
 {
     struct anyhv_queue *q = c->q;
     uint32_t i = head;
@@ -133,7 +133,7 @@ CORE_INLINE enum take walk(struct chain *c, uint32_t head)
 }
 
 /* The driver's index, read only when what it showed last time is used up. */
-static enum take look(struct anyhv_queue *q)
+static __attribute__((noinline)) enum take look(struct anyhv_queue *q)
 {
     uint16_t idx = shm_load16_acquire(avail_idx(q)); /* [A] */
     uint16_t pending = (uint16_t)(idx - q->next_avail);
@@ -149,23 +149,23 @@ static enum take look(struct anyhv_queue *q)
 }
 
 /* A head that a predecessor had taken, or the driver's next. */
-CORE_INLINE enum take next_head(struct anyhv_queue *q, uint32_t *head)
+static enum take next_head(struct anyhv_queue *q, uint32_t *head)
 {
-    if (UNLIKELY(q->watched && q->journal.replay)) {
+    enum take rc = TAKE_OK;
+
+    if (q->journal.replay) {
         *head = anyhv_journal_replay(q);
         return TAKE_OK;
     }
-    if (UNLIKELY(q->next_avail == q->avail_seen)) {
-        enum take rc = look(q);
-
-        if (rc != TAKE_OK)
-            return rc;
-    }
-    *head = shm_load16(avail_entry(q, q->next_avail));
-    return TAKE_OK;
+    if (q->next_avail == q->avail_seen)
+        rc = look(q);
+    if (rc == TAKE_OK)
+        *head = shm_load16(avail_entry(q, q->next_avail));
+    return rc;
 }
 
-static void taken_watched(struct anyhv_queue *q, struct anyhv_req *req)
+/* The chain counts as taken from here on; a successor must know, before anything is done. */
+static void taken(struct anyhv_queue *q, struct anyhv_req *req)
 {
     bool again = q->journal.replay;
 
@@ -180,42 +180,78 @@ static void taken_watched(struct anyhv_queue *q, struct anyhv_req *req)
         anyhv_journal_split_take(q, req->head);
 }
 
-/* The chain counts as taken from here on; a successor must know, before anything is done. */
-CORE_INLINE void taken(struct anyhv_queue *q, struct anyhv_req *req)
-{
-    if (UNLIKELY(q->watched)) {
-        taken_watched(q, req);
-        return;
-    }
-    q->next_avail++;
-    q->state->next_avail = q->next_avail;
-}
-
-CORE_INLINE enum take take_chain(struct anyhv_queue *q, struct anyhv_req **out)
+/* Any chain, by the long way. */
+static __attribute__((noinline)) struct anyhv_req *take_any(struct anyhv_queue *q, enum take *why)
 {
     struct anyhv_req *req;
     struct chain chain;
     uint32_t head;
-    enum take rc = next_head(q, &head);
 
-    if (rc != TAKE_OK)
-        return rc;
-    if (UNLIKELY(head >= q->size))
-        return broken(q, ANYHV_V_HEAD_RANGE, head, q->size);
+    *why = next_head(q, &head);
+    if (*why != TAKE_OK)
+        return NULL;
+    if (head >= q->size) {
+        *why = broken(q, ANYHV_V_HEAD_RANGE, head, q->size);
+        return NULL;
+    }
     req = chain_slot(q);
-    if (UNLIKELY(!req))
-        return TAKE_STALLED;
+    if (!req) {
+        *why = TAKE_STALLED;
+        return NULL;
+    }
     req->head = (uint16_t)head;
     chain = chain_begin(q, req);
-    rc = walk(&chain, head);
-    if (UNLIKELY(rc > TAKE_REJECTED)) {
+    *why = walk(&chain, head);
+    if (*why > TAKE_REJECTED) {
         core_slot_free(q, req);
-        return rc;
+        return NULL;
     }
     chain_end(&chain);
     taken(q, req);
-    *out = req;
-    return rc;
+    count_taken(q, req);
+    if (*why == TAKE_OK)
+        return req;
+    reject_taken(q, req);
+    return NULL;
+}
+
+CORE_INLINE bool plain_next(const struct anyhv_queue *q, void *at, struct shm_raw *desc)
+{
+    uint16_t next = (uint16_t)(desc->words >> 16);
+
+    (void)at;
+    if (UNLIKELY(next >= q->size))
+        return false;
+    *desc = shm_load_raw(q->desc + (size_t)next * DESC_SIZE);
+    return true;
+}
+
+/* The likely chain in a few instructions. */
+CORE_INLINE struct anyhv_req *take_chain(struct anyhv_queue *q, enum take *why)
+{
+    struct anyhv_req *req = q->free;
+    struct shm_raw desc;
+    uint16_t head;
+
+    if (UNLIKELY(q->watched || !req))
+        return take_any(q, why);
+    if (UNLIKELY(q->next_avail == q->avail_seen)) {
+        *why = look(q);
+        if (*why != TAKE_OK)
+            return NULL;
+    }
+    head = shm_load16(avail_entry(q, q->next_avail));
+    if (UNLIKELY(head >= q->size))
+        return take_any(q, why);
+    desc = shm_load_raw(q->desc + (size_t)head * DESC_SIZE);
+    if (UNLIKELY(!chain_plain(q, req, &desc, plain_next, NULL, 0)))
+        return take_any(q, why);
+    q->free = req->next;
+    req->head = head;
+    q->next_avail++;
+    q->state->next_avail = q->next_avail; /* as in taken() */
+    count_taken(q, req);
+    return req;
 }
 
 enum take anyhv_split_serve(struct anyhv_queue *q, unsigned *budget)
@@ -223,9 +259,9 @@ enum take anyhv_split_serve(struct anyhv_queue *q, unsigned *budget)
     return serve(q, budget, take_chain);
 }
 
-enum take anyhv_split_pull(struct anyhv_queue *q, struct anyhv_req **req)
+struct anyhv_req *anyhv_split_pull(struct anyhv_queue *q, enum take *why)
 {
-    return take_one(q, req, take_chain);
+    return take_any(q, why);
 }
 
 void anyhv_split_untake(struct anyhv_queue *q, const struct anyhv_req *req)
@@ -244,7 +280,7 @@ static inline uint16_t write_batch(struct anyhv_queue *q, struct anyhv_req *end)
     uint16_t mask = (uint16_t)(q->size - 1), before = q->next_used;
     uint16_t used = before, place = before;
     bool tracked = q->dev->mem->tracked, in_order = q->in_order;
-    struct anyhv_req *req = q->done.head, *last = NULL;
+    struct anyhv_req *req = q->done, *last = NULL;
 
     for (; req != end; last = req, req = req->next) {
         uint8_t *entry = entries + 8 * (size_t)(place & mask);
@@ -267,7 +303,7 @@ static inline uint16_t write_batch(struct anyhv_queue *q, struct anyhv_req *end)
 
 void anyhv_split_put(struct anyhv_queue *q)
 {
-    struct anyhv_req *end = core_done_end(q);
+    struct anyhv_req *end = anyhv_core_done_end(q);
     uint16_t count;
 
     if (UNLIKELY(q->journal.area))
