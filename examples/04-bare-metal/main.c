@@ -22,7 +22,7 @@ static _Alignas(16) uint8_t window[1024];
 static struct anyhv_region table[1];
 static struct anyhv_mem mem;
 static struct anyhv_mmio mmio;
-static uint8_t storage[ANYHV_STORAGE_SIZE(1, GUEST_DEPTH, ANYHV_CHUNK_SEGS)];
+static uint8_t storage[ANYHV_STORAGE_SIZE(1, GUEST_DEPTH, ANYHV_CHUNK_SEGS, 0)];
 static _Alignas(8) uint8_t state[ANYHV_STATE_SIZE(1, 0)];
 static struct rng rng;
 static struct rng_sim entropy;

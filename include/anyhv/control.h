@@ -163,14 +163,16 @@ struct anyhv_dev {
     void *port_priv;
     uint64_t offered;
     struct anyhv_queue *queues;
-    uint8_t *config; /* inside the state block */
-    uint32_t halt;   /* bits of enum anyhv_halt */
-    uint16_t turn;   /* the queue whose turn it is */
-    bool started;    /* ops->start was called, and stop was not */
-    bool quiet;      /* the drain of the whole device is over */
-    bool quiet_due;  /* a drain somebody waits for was ended by a reset */
-    bool announce;   /* resumed: the driver is told of everything once */
-    bool running;    /* inside anyhv_dev_run */
+    uint8_t *config;        /* inside the state block */
+    uint8_t *config_frozen; /* while suspended: what it will be */
+    bool config_changed;    /* that differs */
+    uint32_t halt;          /* bits of enum anyhv_halt */
+    uint16_t turn;          /* the queue whose turn it is */
+    bool started;           /* ops->start was called, and stop was not */
+    bool quiet;             /* the drain of the whole device is over */
+    bool quiet_due;         /* a drain somebody waits for was ended by a reset */
+    bool announce;          /* resumed: the driver is told of everything once */
+    bool running;           /* inside anyhv_dev_run */
     struct anyhv_dev *next_in_mem;
     uint32_t violations[ANYHV_V_COUNT];
 };
@@ -183,10 +185,12 @@ struct anyhv_limits {
 };
 
 /* Bytes of storage for @queues queues with these limits, any alignment of the buffer included. */
-#define ANYHV_STORAGE_SIZE(queues, requests, segs)                                          \
-    (16 + (size_t)(queues) *                                                                \
-              (sizeof(struct anyhv_queue) + (size_t)(requests) * sizeof(struct anyhv_req) + \
-               ((size_t)(segs) / ANYHV_CHUNK_SEGS) * sizeof(struct anyhv_chunk)))
+#define ANYHV_STORAGE_SIZE(queues, requests, segs, config_len)                         \
+    (16 +                                                                              \
+     (size_t)(queues) *                                                                \
+         (sizeof(struct anyhv_queue) + (size_t)(requests) * sizeof(struct anyhv_req) + \
+          ((size_t)(segs) / ANYHV_CHUNK_SEGS) * sizeof(struct anyhv_chunk)) +          \
+     (size_t)(config_len))
 
 /* The same for a device's table, with defaults filled in. */
 size_t anyhv_storage_size(const struct anyhv_device_ops *ops, const struct anyhv_limits *limits);

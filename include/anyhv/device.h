@@ -91,8 +91,9 @@ struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue);
 const uint8_t *anyhv_config(const struct anyhv_dev *dev);
 
 /*
- * Changes @len configuration bytes at @off, moves the generation on and tells the driver.
- * ANYHV_E_INVAL: outside the space.
+ * Changes @len configuration bytes at @off, moves the generation on and tells the driver. While the
+ * driver has suspended the device it sees nothing of it (section 3.4.2): all that happens when it
+ * comes back. ANYHV_E_INVAL: outside the space.
  */
 int anyhv_config_set(struct anyhv_dev *dev, unsigned off, const void *buf, unsigned len);
 

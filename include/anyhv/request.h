@@ -49,9 +49,10 @@ struct anyhv_chunk {
  */
 struct anyhv_cursor {
     uint8_t *ptr;
-    uint32_t room;         /* bytes at ptr; 0: take the long way */
-    uint32_t left;         /* bytes from here to the end of this part */
-    uint32_t after;        /* of these, bytes behind *seg */
+    uint32_t room;  /* bytes at ptr; 0: take the long way */
+    uint32_t after; /* of `left`, bytes behind *seg; stands apart so that two counts that were
+                       stored one by one are not loaded as one, which stalls */
+    uint32_t left;  /* bytes from here to the end of this part */
     struct anyhv_seg *seg; /* NULL: the part's first one */
 };
 

@@ -65,6 +65,10 @@ void anyhv_core_config_written(struct anyhv_dev *dev, const uint8_t *from);
 /* After a resume in place: the window stays, everything else is fresh. */
 void anyhv_core_config_keep_written(struct anyhv_dev *dev);
 
+/* A suspended device's configuration stands still; what was set meanwhile comes at the end. */
+void anyhv_core_config_freeze(struct anyhv_dev *dev);
+void anyhv_core_config_thaw(struct anyhv_dev *dev);
+
 /* ---- queue.c ---- */
 static inline bool core_has(const struct anyhv_dev *dev, uint64_t feature)
 {

@@ -138,6 +138,7 @@ static void suspended(struct anyhv_dev *dev)
 {
     dev->halt &= ~(uint32_t)ANYHV_HALT_SUSPENDING;
     dev->halt |= ANYHV_HALT_SUSPENDED;
+    anyhv_core_config_freeze(dev);
     dev->state->status |= ANYHV_S_SUSPEND;
     dev->state->status &= (uint8_t)~ANYHV_S_DRIVER_OK;
 }
@@ -152,6 +153,7 @@ void anyhv_core_unsuspend(struct anyhv_dev *dev)
 {
     dev->state->status &= (uint8_t)~ANYHV_S_SUSPEND;
     dev->state->status |= ANYHV_S_DRIVER_OK;
+    anyhv_core_config_thaw(dev);
     go_on(dev, ANYHV_HALT_SUSPENDING | ANYHV_HALT_SUSPENDED);
 }
 

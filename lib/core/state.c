@@ -164,8 +164,10 @@ static void go_on(struct anyhv_dev *dev)
 {
     for (unsigned i = 0; i < dev->ops->queues; i++)
         dev->queues[i].unnotified = core_started(&dev->queues[i]);
-    if (core_status_has(dev, ANYHV_S_SUSPEND))
+    if (core_status_has(dev, ANYHV_S_SUSPEND)) {
         dev->halt |= ANYHV_HALT_SUSPENDED;
+        anyhv_core_config_freeze(dev);
+    }
     anyhv_core_driver_ok(dev);
 }
 

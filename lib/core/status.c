@@ -73,6 +73,7 @@ void anyhv_core_reset(struct anyhv_dev *dev)
         q->halt = ANYHV_HALT_STOPPED;
         memset(q->state, 0, sizeof(*q->state));
     }
+    anyhv_core_config_thaw(dev);
     st->status = 0;
     st->interrupt_status = 0;
     st->driver_features = 0;
