@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "peer.h"
+#include "work.h"
 
 #include <err.h>
 #include <stdlib.h>
@@ -10,9 +11,10 @@ const struct peer *const peers[] = {
 
 void *peer_alloc(size_t size)
 {
-    void *memory = calloc(1, size);
+    size_t pages = (size + WORK_PAGE - 1) / WORK_PAGE * WORK_PAGE;
+    void *memory = aligned_alloc(WORK_PAGE, pages);
 
     if (!memory)
         err(1, "%zu bytes for a peer", size);
-    return memory;
+    return memset(memory, 0, pages);
 }

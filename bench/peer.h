@@ -25,7 +25,7 @@ extern const struct peer *const peers[];
 
 extern const struct peer peer_limit_split, peer_limit_packed, peer_anyhv_split, peer_anyhv_packed;
 
-/* Zeroed memory for a peer, or the end of the program. */
+/* Zeroed pages, to be freed with free(); or the end of the program. */
 void *peer_alloc(size_t size);
 
 #endif

@@ -8,77 +8,89 @@
 
 #include <stdlib.h>
 
-struct ctx {
+/* Constant; used through a copy on the stack, which no store to guest memory can be taken to
+ * change. */
+struct ring {
     uintptr_t zero; /* where guest address 0 would be */
     const struct split_desc *desc;
     const struct split_avail *avail;
     struct split_used *used;
-    uint16_t size, next;
+    uint16_t size;
     bool event_idx;
+};
+
+struct ctx {
+    struct ring ring;
+    uint16_t next;
     uint64_t notified;
     struct work work;
 };
 
-static inline void *host(const struct ctx *ctx, uint64_t addr)
+static inline void *host(const struct ring *ring, uint64_t addr)
 {
-    return (void *)(ctx->zero + addr);
+    return (void *)(ring->zero + addr);
 }
 
 static void *setup(const struct guest *guest)
 {
     struct ctx *ctx = peer_alloc(sizeof(*ctx));
 
-    ctx->zero = (uintptr_t)guest->ram - GUEST_BASE;
-    ctx->desc = (const void *)guest_host(guest, guest->desc);
-    ctx->avail = (const void *)guest_host(guest, guest->driver);
-    ctx->used = (void *)guest_host(guest, guest->device);
-    ctx->size = guest->size;
-    ctx->event_idx = guest->scenario->event_idx;
+    ctx->ring = (struct ring){
+        .zero = (uintptr_t)guest->ram - GUEST_BASE,
+        .desc = (const void *)guest_host(guest, guest->desc),
+        .avail = (const void *)guest_host(guest, guest->driver),
+        .used = (void *)guest_host(guest, guest->device),
+        .size = guest->size,
+        .event_idx = guest->scenario->event_idx,
+    };
     work_init(&ctx->work, guest->scenario->copy);
     return ctx;
 }
 
 /* Serves the request that begins at @desc; the bytes written. */
-static inline uint32_t serve(struct ctx *ctx, const struct split_desc *desc)
+static inline uint32_t serve(const struct ring *ring, struct work *work,
+                             const struct split_desc *desc)
 {
-    const struct split_desc *table = ctx->desc;
+    const struct split_desc *table = ring->desc;
     uint32_t readable = 0, data = 0;
 
     if (desc->flags & DESC_INDIRECT)
-        desc = table = host(ctx, desc->addr);
+        desc = table = host(ring, desc->addr);
     for (; desc->flags & DESC_NEXT; desc = &table[desc->next]) {
         data = desc->len;
-        work_read(&ctx->work, readable++, host(ctx, desc->addr), data);
+        work_read(work, readable++, host(ring, desc->addr), data);
     }
-    return work_write(&ctx->work, readable, data, host(ctx, desc->addr), desc->len);
+    return work_write(work, readable, data, host(ring, desc->addr), desc->len);
 }
 
-static bool wants_notify(const struct ctx *ctx, uint16_t old)
+static bool wants_notify(const struct ring *ring, uint16_t now, uint16_t old)
 {
-    if (ctx->event_idx)
-        return ring_need_event(ring_load(&ctx->avail->ring[ctx->size]), ctx->next, old);
-    return !(ring_load(&ctx->avail->flags) & AVAIL_NO_INTERRUPT);
+    if (ring->event_idx)
+        return ring_need_event(ring_load(&ring->avail->ring[ring->size]), now, old);
+    return !(ring_load(&ring->avail->flags) & AVAIL_NO_INTERRUPT);
 }
 
 static void poll(void *priv)
 {
     struct ctx *ctx = priv;
-    uint16_t idx = ring_load_acquire(&ctx->avail->idx);
-    uint16_t next = ctx->next, old = next, mask = (uint16_t)(ctx->size - 1);
+    const struct ring ring = ctx->ring;
+    uint16_t idx = ring_load_acquire(&ring.avail->idx), mask = (uint16_t)(ring.size - 1);
+    uint16_t old = ctx->next;
 
-    if (next == idx)
+    if (old == idx)
         return;
-    for (; next != idx; next++) {
-        uint16_t head = ring_load(&ctx->avail->ring[next & mask]);
+    for (uint16_t next = old; next != idx; next++) {
+        uint16_t head = ring_load(&ring.avail->ring[next & mask]);
 
-        ctx->used->ring[next & mask] = (struct split_elem){head, serve(ctx, &ctx->desc[head])};
+        ring.used->ring[next & mask] =
+            (struct split_elem){head, serve(&ring, &ctx->work, &ring.desc[head])};
     }
-    ctx->next = next;
-    if (ctx->event_idx) /* avail_event stands behind the ring */
-        ring_store((uint16_t *)(void *)&ctx->used->ring[ctx->size], next);
-    ring_store_release(&ctx->used->idx, next);
+    ctx->next = idx;
+    if (ring.event_idx) /* avail_event stands behind the ring */
+        ring_store((uint16_t *)(void *)&ring.used->ring[ring.size], idx);
+    ring_store_release(&ring.used->idx, idx);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    ctx->notified += wants_notify(ctx, old);
+    ctx->notified += wants_notify(&ring, idx, old);
 }
 
 static uint64_t teardown(void *priv)

@@ -7,9 +7,9 @@
 #include <sched.h>
 
 enum {
-    DEEP = 256,
-    ROUND_REQUESTS = 1 << 14,
-    ROUND_REQUESTS_DEEP = 1 << 16, /* these are quick: a round shall take about a millisecond */
+    /* A round shall take about a millisecond: the deeper the queue, the less a request takes. */
+    ROUND_REQUESTS = 1 << 12,
+    ROUND_REQUESTS_MORE = 1 << 7, /* per request outstanding */
 };
 
 struct device_thread {
@@ -87,7 +87,7 @@ static void drive(struct run *run, unsigned requests)
 
 struct round run_round_threads(struct run *run)
 {
-    unsigned requests = run->scenario->depth < DEEP ? ROUND_REQUESTS : ROUND_REQUESTS_DEEP;
+    unsigned requests = ROUND_REQUESTS + ROUND_REQUESTS_MORE * run->scenario->depth;
     cpu_set_t allowed = allowed_cpus();
     struct device_thread device = {.run = run, .cpu = nth_cpu(&allowed, 1)};
     uint64_t ns;

@@ -23,16 +23,18 @@
 enum {
     WORK_HEADER = 16, /* bytes; the first word is the token that the driver chose */
     WORK_ANSWER = 4,
+    WORK_PAGE = 4096,
     WORK_FILL = 0xa5, /* what -copy fills buffers with, behind the word */
 };
 
-/* The device's own memory. */
+/* The device's own memory. On pages of its own, so that how copies fall together with the guest's
+ * buffers in the cache is the same for every peer. */
 struct work {
+    _Alignas(WORK_PAGE) uint8_t in[SCENARIO_BYTES_MAX]; /* data that was read */
+    uint8_t out[SCENARIO_BYTES_MAX];                    /* what buffers are filled with */
+    uint8_t header[WORK_HEADER];
     uint32_t counter;
     bool copy;
-    uint8_t header[WORK_HEADER];
-    uint8_t in[SCENARIO_BYTES_MAX];  /* data that was read */
-    uint8_t out[SCENARIO_BYTES_MAX]; /* what buffers are filled with */
 };
 
 static inline void work_init(struct work *work, bool copy)
