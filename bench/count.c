@@ -12,16 +12,15 @@
 enum {
     WARM_UP = 8,     /* batches */
     REQUESTS = 2048, /* counted */
-    PATH_SIZE = 64,
 };
 
-/* Callgrind knows these two by name, see start_callgrind. */
+/* Callgrind knows these two by name, see become_callgrind. */
 void bench_counted_poll(const struct run *run);
 void bench_counted_part(struct run *run, unsigned batches);
 
-static unsigned counted_batches(const struct scenario *scenario)
+unsigned count_requests(const struct scenario *scenario)
 {
-    return REQUESTS / scenario->depth;
+    return REQUESTS - REQUESTS % scenario->depth;
 }
 
 /* ---- the process that is counted ---- */
@@ -48,27 +47,44 @@ void count_serve(const struct scenario *scenario, const struct peer *peer)
     run_start(&run, scenario, peer);
     if (!run_batches(&run, WARM_UP))
         run_fail(&run);
-    bench_counted_part(&run, counted_batches(scenario));
+    bench_counted_part(&run, count_requests(scenario) / scenario->depth);
     run_stop(&run);
 }
 
 /* ---- the process that asks ---- */
 
-static char folder[PATH_SIZE];
-static unsigned part;
+/* The folder for what callgrind writes: a file per part, numbered from 1, and one for the rest. */
+static char folder[PATH_MAX];
 
-/* The numbered parts, and the rest that callgrind writes at its end. */
-static void part_path(char *path, unsigned n)
+static void make_folder(void)
 {
-    if (n)
-        snprintf(path, 2 * PATH_SIZE, "%s/profile.%u", folder, n);
+    const char *tmp = getenv("TMPDIR");
+
+    snprintf(folder, sizeof(folder), "%s/anyhv-bench.XXXXXX", tmp ? tmp : "/tmp");
+    if (!mkdtemp(folder))
+        err(1, "%s", folder);
+}
+
+static void part_path(char *path, size_t size, unsigned part)
+{
+    if (part)
+        snprintf(path, size, "%s/profile.%u", folder, part);
     else
-        snprintf(path, 2 * PATH_SIZE, "%s/profile", folder);
+        snprintf(path, size, "%s/profile", folder);
+}
+
+static void remove_folder(void)
+{
+    char path[PATH_MAX + 32];
+
+    for (unsigned part = 0; part_path(path, sizeof(path), part), unlink(path) == 0; part++)
+        ;
+    rmdir(folder);
 }
 
 static _Noreturn void become_callgrind(int argc, char *argv[])
 {
-    static char out[2 * PATH_SIZE], self[PATH_MAX], last[] = "--" COUNT_OPTION;
+    static char out[PATH_MAX + 64], self[PATH_MAX];
     const char *const fixed[] = {"valgrind",
                                  "--quiet",
                                  "--tool=callgrind",
@@ -86,53 +102,50 @@ static _Noreturn void become_callgrind(int argc, char *argv[])
     memcpy(command, fixed, sizeof(fixed));
     for (int i = 1; i < argc; i++)
         command[n++] = argv[i];
-    command[n] = last;
-    execvp("valgrind", (char **)(uintptr_t)command);
+    command[n] = "--" COUNT_OPTION;
+    execvp(command[0], (char **)(uintptr_t)command);
     err(1, "valgrind, which counts instructions");
 }
 
-void count_begin(int argc, char *argv[])
+/* False: callgrind, or the program in it, failed and has said why. */
+static bool run_callgrind(int argc, char *argv[])
 {
-    pid_t child;
+    pid_t child = fork();
     int status;
 
-    snprintf(folder, sizeof(folder), "/tmp/anyhv-bench.XXXXXX");
-    if (!mkdtemp(folder))
-        err(1, "%s", folder);
-    part = 0;
-    child = fork();
     if (child < 0)
         err(1, "fork");
     if (child == 0)
         become_callgrind(argc, argv);
-    if (waitpid(child, &status, 0) != child || status) {
-        count_end();
-        errx(1, "counting instructions failed");
-    }
+    return waitpid(child, &status, 0) == child && status == 0;
 }
 
-double count_next(const struct scenario *scenario)
+/* 0: there is no such part, or nothing was counted in it. */
+static uint64_t read_total(unsigned part)
 {
-    char path[2 * PATH_SIZE], line[256];
+    char path[PATH_MAX + 32], line[256];
     unsigned long long total = 0;
     FILE *file;
 
-    part_path(path, ++part);
+    part_path(path, sizeof(path), part);
     file = fopen(path, "r");
     while (file && !total && fgets(line, sizeof(line), file))
         if (sscanf(line, "totals: %llu", &total) != 1)
             total = 0;
-    if (!file || !total)
-        errx(1, "%s: callgrind counted nothing", path);
-    fclose(file);
-    return (double)total / (counted_batches(scenario) * scenario->depth);
+    if (file)
+        fclose(file);
+    return total;
 }
 
-void count_end(void)
+void count_parts(int argc, char *argv[], uint64_t *totals, unsigned parts)
 {
-    char path[2 * PATH_SIZE];
+    bool ok;
 
-    for (unsigned n = 0; part_path(path, n), unlink(path) == 0 || n == 0; n++)
-        ;
-    rmdir(folder);
+    make_folder();
+    ok = run_callgrind(argc, argv);
+    for (unsigned i = 0; i < parts; i++)
+        ok &= (totals[i] = read_total(i + 1)) != 0;
+    remove_folder();
+    if (!ok)
+        errx(1, "instructions were not counted");
 }

@@ -11,19 +11,18 @@
 /* The hidden option that makes this program the one that is counted. */
 #define COUNT_OPTION "count-me"
 
-/*
- * In the process that callgrind watches: serves a fixed number of requests, one part of the
- * profile.
- */
+/* In the process that callgrind watches: serves a fixed number of requests, one part of the
+ * profile. */
 void count_serve(const struct scenario *scenario, const struct peer *peer);
+
+/* How many that is. */
+unsigned count_requests(const struct scenario *scenario);
 
 /*
  * Runs callgrind on this program with the same arguments and COUNT_OPTION. That process has to call
- * count_serve once for each number that the caller then takes, in the same order.
+ * count_serve @parts times; the instructions of each part go to @totals. Ends the program on
+ * failure.
  */
-void count_begin(int argc, char *argv[]);
-/* The next number. */
-double count_next(const struct scenario *scenario);
-void count_end(void);
+void count_parts(int argc, char *argv[], uint64_t *totals, unsigned parts);
 
 #endif

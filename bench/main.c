@@ -181,17 +181,35 @@ static int self_check(const struct options *o)
     return bad != 0;
 }
 
-static bool counts(const struct scenario *scenario)
+/* ---- instructions: parts of one profile, in the order of the results ---- */
+
+static bool is_counted(const struct scenario *scenario)
 {
-    return !scenario->threads;
+    return !scenario->threads; /* how often a device looks in vain is chance */
 }
 
-static void count_all(const struct options *o)
+static void serve_counted(const struct options *o)
 {
     for (size_t i = 0; i < o->scenarios; i++)
-        for (size_t k = 0; k < o->peers && counts(&o->scenario[i]); k++)
+        for (size_t k = 0; k < o->peers && is_counted(&o->scenario[i]); k++)
             count_serve(&o->scenario[i], o->peer[k]);
 }
+
+static void count_instructions(int argc, char *argv[], struct result *results, size_t count)
+{
+    uint64_t *totals = peer_alloc(count * sizeof(*totals));
+    unsigned parts = 0, part = 0;
+
+    for (size_t i = 0; i < count; i++)
+        parts += is_counted(results[i].scenario);
+    count_parts(argc, argv, totals, parts);
+    for (size_t i = 0; i < count; i++)
+        if (is_counted(results[i].scenario))
+            results[i].instr = (double)totals[part++] / count_requests(results[i].scenario);
+    free(totals);
+}
+
+/* ---- times ---- */
 
 static int by_value(const void *a, const void *b)
 {
@@ -262,13 +280,8 @@ static void evaluate(const struct options *o, struct table *table, struct result
 static void time_scenario(const struct options *o, const struct scenario *scenario,
                           struct result *results, const struct clock_rate *rate)
 {
-    struct table *table;
+    struct table *table = peer_alloc(sizeof(*table));
 
-    if (scenario->threads && !run_has_two_cores()) {
-        printf("%-20s SKIPPED: needs two processors, this process may use one\n", scenario->name);
-        return;
-    }
-    table = peer_alloc(sizeof(*table));
     for (size_t k = 0; k < o->peers; k++)
         run_start(&table->run[k], scenario, o->peer[k]);
     take_rounds(o, scenario, table, rate);
@@ -299,31 +312,41 @@ static void write_json(const struct options *o, const struct result *results, si
         err(1, "%s", o->json);
 }
 
+/* One for each scenario and peer, nothing measured yet. */
+static struct result *make_results(const struct options *o)
+{
+    struct result *results = peer_alloc(o->scenarios * o->peers * sizeof(*results));
+
+    for (size_t i = 0; i < o->scenarios; i++)
+        for (size_t k = 0; k < o->peers; k++)
+            results[i * o->peers + k] =
+                (struct result){&o->scenario[i], o->peer[k], NAN, NAN, NAN, NAN, NAN, NAN};
+    return results;
+}
+
 static void measure(const struct options *o, int argc, char *argv[])
 {
     struct clock_rate rate = clock_calibrate();
     size_t count = o->scenarios * o->peers;
-    struct result *results = peer_alloc(count * sizeof(*results));
+    struct result *results = make_results(o);
 
     if (o->instructions)
-        count_begin(argc, argv);
+        count_instructions(argc, argv, results, count);
     report_header();
     for (size_t i = 0; i < o->scenarios; i++) {
         struct result *rows = &results[i * o->peers];
 
-        check_scenario(o, &o->scenario[i]);
-        for (size_t k = 0; k < o->peers; k++) {
-            rows[k] = (struct result){&o->scenario[i], o->peer[k], NAN, NAN, NAN, NAN, NAN, NAN};
-            if (o->instructions && counts(&o->scenario[i]))
-                rows[k].instr = count_next(&o->scenario[i]);
+        if (o->scenario[i].threads && !run_has_two_cores()) {
+            printf("%-20s SKIPPED: needs two processors, this process may use one\n",
+                   o->scenario[i].name);
+            continue;
         }
+        check_scenario(o, &o->scenario[i]);
         if (o->rounds)
             time_scenario(o, &o->scenario[i], rows, &rate);
         for (size_t k = 0; k < o->peers; k++)
             report_row(&rows[k]);
     }
-    if (o->instructions)
-        count_end();
     if (o->json)
         write_json(o, results, count);
     free(results);
@@ -339,7 +362,7 @@ int main(int argc, char *argv[])
     else if (options.self_check)
         return self_check(&options);
     else if (options.count_me)
-        count_all(&options);
+        serve_counted(&options);
     else
         measure(&options, argc, argv);
     return 0;

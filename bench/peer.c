@@ -6,7 +6,8 @@
 #include <stdlib.h>
 
 const struct peer *const peers[] = {
-    &peer_limit_split, &peer_anyhv_split, &peer_limit_packed, &peer_anyhv_packed, NULL,
+    &peer_limit_split,  &peer_limit_api,    &peer_anyhv_split,
+    &peer_limit_packed, &peer_anyhv_packed, NULL,
 };
 
 void *peer_alloc(size_t size)

@@ -23,7 +23,8 @@ struct peer {
 /* Every peer that was built, each limit before what is compared with it; ends with NULL. */
 extern const struct peer *const peers[];
 
-extern const struct peer peer_limit_split, peer_limit_packed, peer_anyhv_split, peer_anyhv_packed;
+extern const struct peer peer_limit_split, peer_limit_api, peer_anyhv_split;
+extern const struct peer peer_limit_packed, peer_anyhv_packed;
 
 /* Zeroed pages, to be freed with free(); or the end of the program. */
 void *peer_alloc(size_t size);
