@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* anyhv-bench: what the library costs per request, beside what a machine allows. */
 #include "count.h"
-#include "report.h"
+#include "rounds.h"
 
 #include <argp.h>
 #include <err.h>
@@ -14,9 +14,7 @@
 enum {
     SCENARIOS_MAX = 128,
     PEERS_MAX = 16,
-    ROUNDS_MAX = 9999,
     ROUNDS_DEFAULT = 41,
-    WARM_UP_ROUNDS = 2,
 };
 
 struct options {
@@ -85,9 +83,9 @@ static void add_peers(struct argp_state *state, struct options *o, const char *p
 {
     size_t before = o->peers;
 
-    for (size_t i = 0; peers[i]; i++)
-        if (fnmatch(pattern, peers[i]->name, 0) == 0 && !has_peer(o, peers[i]))
-            o->peer[o->peers++] = peers[i];
+    for (size_t i = 0; all_peers[i]; i++)
+        if (fnmatch(pattern, all_peers[i]->name, 0) == 0 && !has_peer(o, all_peers[i]))
+            o->peer[o->peers++] = all_peers[i];
     if (o->peers == before)
         argp_error(state, "--peer: '%s' matches none of --list that was not chosen already",
                    pattern);
@@ -211,86 +209,6 @@ static void count_instructions(int argc, char *argv[], struct result *results, s
 
 /* ---- times ---- */
 
-static int by_value(const void *a, const void *b)
-{
-    double x, y;
-
-    memcpy(&x, a, sizeof(x));
-    memcpy(&y, b, sizeof(y));
-    return (x > y) - (x < y);
-}
-
-/* Sorts; the value below which @part of the values are. */
-static double quantile(double *values, unsigned count, double part)
-{
-    qsort(values, count, sizeof(*values), by_value);
-    return values[(unsigned)(part * (count - 1))];
-}
-
-/* The rounds of one scenario with all peers, which take turns. */
-struct table {
-    struct run run[PEERS_MAX];
-    double device[PEERS_MAX][ROUNDS_MAX], loop[PEERS_MAX][ROUNDS_MAX];
-    double ratio[PEERS_MAX][ROUNDS_MAX];
-};
-
-static void take_rounds(const struct options *o, const struct scenario *scenario,
-                        struct table *table, const struct clock_rate *rate)
-{
-    for (unsigned r = 0; r < o->rounds + WARM_UP_ROUNDS; r++)
-        for (size_t k = 0; k < o->peers; k++) {
-            struct round round = scenario->threads ? run_round_threads(&table->run[k])
-                                                   : run_round(&table->run[k], rate);
-
-            if (r < WARM_UP_ROUNDS)
-                continue;
-            table->device[k][r - WARM_UP_ROUNDS] = round.device;
-            table->loop[k][r - WARM_UP_ROUNDS] = round.loop;
-        }
-}
-
-/* The number of the limit that peer @k is compared with, or -1. */
-static int limit_of(const struct options *o, size_t k)
-{
-    for (size_t i = 0; i < o->peers; i++)
-        if (o->peer[i]->limit && o->peer[i]->packed == o->peer[k]->packed)
-            return (int)i;
-    return -1;
-}
-
-/* Ratios first: quantile() destroys the order that belongs to the rounds. */
-static void evaluate(const struct options *o, struct table *table, struct result *results)
-{
-    for (size_t k = 0; k < o->peers; k++) {
-        int limit = limit_of(o, k);
-
-        for (unsigned r = 0; r < o->rounds && limit >= 0; r++)
-            table->ratio[k][r] = table->device[k][r] / table->device[limit][r];
-        if (limit >= 0)
-            results[k].ratio = quantile(table->ratio[k], o->rounds, 0.5);
-    }
-    for (size_t k = 0; k < o->peers; k++) {
-        results[k].med = quantile(table->device[k], o->rounds, 0.5);
-        results[k].p10 = quantile(table->device[k], o->rounds, 0.1);
-        results[k].min = table->device[k][0];
-        results[k].loop = quantile(table->loop[k], o->rounds, 0.5);
-    }
-}
-
-static void time_scenario(const struct options *o, const struct scenario *scenario,
-                          struct result *results, const struct clock_rate *rate)
-{
-    struct table *table = peer_alloc(sizeof(*table));
-
-    for (size_t k = 0; k < o->peers; k++)
-        run_start(&table->run[k], scenario, o->peer[k]);
-    take_rounds(o, scenario, table, rate);
-    evaluate(o, table, results);
-    for (size_t k = 0; k < o->peers; k++)
-        run_stop(&table->run[k]);
-    free(table);
-}
-
 /* The first thing for every scenario: a peer that answers wrongly has no speed. */
 static void check_scenario(const struct options *o, const struct scenario *scenario)
 {
@@ -303,12 +221,12 @@ static void check_scenario(const struct options *o, const struct scenario *scena
 
 static void write_json(const struct options *o, const struct result *results, size_t count)
 {
-    FILE *out = strcmp(o->json, "-") ? fopen(o->json, "w") : stdout;
+    FILE *out = fopen(o->json, "w");
 
     if (!out)
         err(1, "%s", o->json);
     report_json(out, results, count, o->rounds);
-    if (fflush(out) || ferror(out))
+    if (ferror(out) | fclose(out))
         err(1, "%s", o->json);
 }
 
@@ -343,7 +261,7 @@ static void measure(const struct options *o, int argc, char *argv[])
         }
         check_scenario(o, &o->scenario[i]);
         if (o->rounds)
-            time_scenario(o, &o->scenario[i], rows, &rate);
+            rounds_measure(rows, o->peers, o->rounds, &rate);
         for (size_t k = 0; k < o->peers; k++)
             report_row(&rows[k]);
     }

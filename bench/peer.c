@@ -5,7 +5,7 @@
 #include <err.h>
 #include <stdlib.h>
 
-const struct peer *const peers[] = {
+const struct peer *const all_peers[] = {
     &peer_limit_split,  &peer_limit_api,    &peer_anyhv_split,
     &peer_limit_packed, &peer_anyhv_packed, NULL,
 };

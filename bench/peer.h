@@ -21,7 +21,7 @@ struct peer {
 };
 
 /* Every peer that was built, each limit before what is compared with it; ends with NULL. */
-extern const struct peer *const peers[];
+extern const struct peer *const all_peers[];
 
 extern const struct peer peer_limit_split, peer_limit_api, peer_anyhv_split;
 extern const struct peer peer_limit_packed, peer_anyhv_packed;
