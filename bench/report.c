@@ -9,6 +9,12 @@ enum {
     MODEL_MAX = 128,
 };
 
+#ifdef __clang__
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
 /* ---- for people ---- */
 
 void report_header(void)
@@ -82,7 +88,7 @@ void report_json(FILE *out, const struct result *results, size_t count, unsigned
 
     cpu_model(model);
     fprintf(out, "{\"machine\": {\"cpu\": \"%s\", \"cores\": %ld, \"compiler\": \"%s\"},\n", model,
-            sysconf(_SC_NPROCESSORS_ONLN), __VERSION__);
+            sysconf(_SC_NPROCESSORS_ONLN), COMPILER);
     fprintf(out, " \"rounds\": %u,\n \"results\": [\n", rounds);
     for (size_t i = 0; i < count; i++) {
         json_result(out, &results[i]);
