@@ -13,7 +13,8 @@ struct result {
     const struct peer *peer;
     double med, p10, min; /* inside the peer, over the rounds */
     double loop;          /* median of the whole loop, driver included */
-    double ratio;         /* median over the rounds of: this / the limit of the same layout */
+    double ratio;         /* this / the limit of the same layout: median over the rounds of the
+                             quotients; two threads: quotient of the p10 */
     double instr;         /* instructions per request */
 };
 

@@ -61,8 +61,7 @@ static unsigned take_rounds(struct column *columns, size_t peers, unsigned round
 }
 
 /* What the peer of @column is compared with, or NULL. */
-static const struct column *limit_of(const struct column *columns, size_t peers,
-                                     const struct column *column)
+static struct column *limit_of(struct column *columns, size_t peers, const struct column *column)
 {
     for (size_t i = 0; i < peers; i++) {
         const struct peer *peer = columns[i].run.peer;
@@ -73,12 +72,19 @@ static const struct column *limit_of(const struct column *columns, size_t peers,
     return NULL;
 }
 
-static void compare(struct result *result, struct column *column, const struct column *limit,
-                    unsigned rounds)
+/* Round by round, since what disturbs one disturbs its neighbour; the median. */
+static double compare(struct column *column, const struct column *limit, unsigned rounds)
 {
     for (unsigned i = 0; i < rounds; i++)
         column->ratio[i] = column->device[i] / limit->device[i];
-    result->ratio = quantile(column->ratio, rounds, 0.5);
+    return quantile(column->ratio, rounds, 0.5);
+}
+
+/* Two threads are disturbed for long by being scheduled apart: the rounds in which they were not.
+ */
+static double compare_threads(struct column *column, struct column *limit, unsigned rounds)
+{
+    return quantile(column->device, rounds, 0.1) / quantile(limit->device, rounds, 0.1);
 }
 
 static void sum_up(struct result *result, struct column *column, unsigned rounds)
@@ -97,11 +103,13 @@ void rounds_measure(struct result *results, size_t peers, unsigned rounds,
     for (size_t i = 0; i < peers; i++)
         run_start(&columns[i].run, results[i].scenario, results[i].peer);
     rounds = take_rounds(columns, peers, rounds, rate);
-    for (size_t i = 0; i < peers; i++) { /* before sum_up sorts the rounds */
-        const struct column *limit = limit_of(columns, peers, &columns[i]);
+    for (size_t i = 0; i < peers; i++) { /* round by round: before anything sorts them */
+        struct column *limit = limit_of(columns, peers, &columns[i]);
 
         if (limit)
-            compare(&results[i], &columns[i], limit, rounds);
+            results[i].ratio = results[i].scenario->threads
+                                   ? compare_threads(&columns[i], limit, rounds)
+                                   : compare(&columns[i], limit, rounds);
     }
     for (size_t i = 0; i < peers; i++) {
         sum_up(&results[i], &columns[i], rounds);
