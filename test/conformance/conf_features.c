@@ -75,6 +75,25 @@ static void unoffered_refused(struct suite *s)
     assert_true(take(s, good));
 }
 
+/* 2.2.2: any subset that has VERSION_1 is taken: all of them if they are few, or some sixty. */
+static void any_subset(struct suite *s)
+{
+    uint64_t all, subset = 0;
+    unsigned count = 0, one_in;
+
+    suite_start(s, &(struct rig_options){.variant = TEST_ORDERED});
+    all = offered(s) & ~DRV_F_VERSION_1;
+    one_in = (unsigned)((UINT64_C(1) << __builtin_popcountll(all)) / 64) + 1;
+    do {
+        subset = (subset - all) & all; /* the next larger one, carried over what is not offered */
+        if (suite_below(s, one_in))
+            continue;
+        assert_true(take(s, subset | DRV_F_VERSION_1));
+        count++;
+    } while (subset);
+    assert_true(count > 20);
+}
+
 /* After a refusal the driver may try again with less, without a reset. */
 static void refused_then_less(struct suite *s)
 {
@@ -174,6 +193,7 @@ const struct suite_test conf_features_tests[] = {
     {"core.features.in_order_if_ordered", in_order_if_ordered, 0, SUITE_ANY},
     {"core.features.withheld", withheld_bits, 0, SUITE_ANY},
     {"core.features.unoffered_refused", unoffered_refused, RIG_STATUS, SUITE_ANY},
+    {"core.features.any_subset", any_subset, RIG_STATUS, SUITE_ANY},
     {"core.features.refused_then_less", refused_then_less, RIG_STATUS, SUITE_ANY},
     {"core.features.without_version_1_refused", without_version_1_refused, RIG_STATUS, SUITE_ANY},
     {"core.features.taken_again_after_reset", taken_again_after_reset, RIG_STATUS, SUITE_ANY},

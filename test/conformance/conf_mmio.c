@@ -198,7 +198,7 @@ static void suppressed_sets_no_bit(struct suite *s)
 /* 4.2.2.1, 4.2.3.1: a reset clears InterruptStatus and all QueueReady, and forgets selectors. */
 static void reset_clears(struct suite *s)
 {
-    suite_up(s, &(struct suite_setup){0});
+    suite_up(s, &(struct suite_setup){.features = DRV_F_RING_RESET});
     io_send(s, &(struct io){.op = TEST_CONFIG});
     suite_settle(s);
     wr(s, DRV_MMIO_QUEUE_SEL, TEST_QUEUE_B);

@@ -161,6 +161,50 @@ static void short_ones_not_skipped(struct suite *s)
     }
 }
 
+/* 2.7.9, 2.8.8: a batch that is filled to the last byte takes one element, in its first one's
+ * place. */
+static void one_element_for_a_batch(struct suite *s)
+{
+    struct drv_ring *ring = &s->ring[TEST_QUEUE_A];
+    struct io *ios[5];
+
+    suite_up(s, &in_order);
+    for (unsigned round = 0; round < 3; round++) {
+        uint16_t first = ring->next_avail, id;
+        uint32_t wide, len;
+
+        for (uint16_t i = 0; i < 5; i++) {
+            ios[i] =
+                io_add(s, &(struct io){.op = TEST_FILL, .seed = i, .arg = 9 + i, .room = 9 + i});
+            if (!ring->packed)
+                drv_poke64(s->mem, ring->device + 4 + 8 * ((first + i) % ring->size), UINT64_MAX);
+        }
+        io_submit(s, TEST_QUEUE_A);
+        suite_settle(s);
+        for (uint16_t i = 0; i < 5; i++) {
+            uint16_t place = (uint16_t)(first + (ring->packed ? 2 * i : i)), flags = 0;
+            uint64_t addr;
+
+            if (ring->packed) {
+                drv_packed_read(ring, place, &addr, &len, &id, &flags);
+                assert_int_equal(!!(flags & DRV_DESC_USED),
+                                 i == 0); /* the other ones are as they were */
+                wide = id;
+            } else {
+                drv_split_used_elem(ring, place, &wide, &len);
+                assert_int_equal(wide != UINT32_MAX, i == 0);
+            }
+            if (i == 0) {
+                assert_int_equal(wide, ios[4]->id);
+                assert_int_equal(len, 13);
+            }
+        }
+        if (!ring->packed)
+            assert_int_equal(drv_split_used_idx(ring), (uint16_t)(first + 5));
+        io_drain(s, TEST_QUEUE_A);
+    }
+}
+
 /* Everything mixed, on two queues, over many laps of a small ring. */
 static void in_order_load(struct suite *s)
 {
@@ -241,6 +285,7 @@ const struct suite_test conf_order_tests[] = {
     {"in_order.kept", kept_in_order, 0, SUITE_ANY},
     {"in_order.waits_for_earlier", waits_for_earlier, 0, SUITE_ANY},
     {"in_order.short_ones_not_skipped", short_ones_not_skipped, 0, SUITE_ANY},
+    {"in_order.one_element_for_a_batch", one_element_for_a_batch, 0, SUITE_ANY},
     {"in_order.load", in_order_load, RIG_IN_PROCESS, SUITE_ANY},
     {"in_order.after_reset", in_order_after_reset, 0, SUITE_ANY},
     {"in_order.not_negotiated", ordered_without_feature, 0, SUITE_ANY},

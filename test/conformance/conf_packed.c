@@ -215,6 +215,35 @@ static void ring_order(struct suite *s)
     assert_int_equal(slot_of(s, 1).id, 7);
 }
 
+/* 2.8.15: what was available a lap ago is not, whatever its USED bit says. */
+static void last_lap(struct suite *s)
+{
+    const uint16_t before = drv_packed_avail_bits(true), now = drv_packed_avail_bits(false);
+    uint64_t out;
+
+    suite_up(s, &(struct suite_setup){.size = 4, .without = DRV_F_INDIRECT});
+    for (unsigned i = 0; i < 4; i++)
+        io_do(s, {.op = TEST_ECHO, .seed = i});
+    out = drv_alloc(s->mem, TEST_HEADER, 8);
+    drv_poke32(s->mem, out, TEST_ECHO);
+    for (unsigned i = 0; i < 3; i++) {
+        const uint16_t stale[] = {before | DRV_DESC_USED, before, now & (uint16_t)~DRV_DESC_USED};
+        struct slot was, is;
+
+        drv_packed_desc(s->mem, ring_a(s)->desc, 0, out, TEST_HEADER, 7, stale[i]);
+        was = slot_of(s, 0);
+        s->t->ops->kick(s->t, TEST_QUEUE_A, 0);
+        suite_settle(s);
+        is = slot_of(s, 0);
+        assert_memory_equal(&is, &was, sizeof(is));
+    }
+    drv_packed_desc(s->mem, ring_a(s)->desc, 0, out, TEST_HEADER, 7, now);
+    s->t->ops->kick(s->t, TEST_QUEUE_A, 0);
+    suite_settle(s);
+    assert_int_equal(slot_of(s, 0).flags & (DRV_DESC_AVAIL | DRV_DESC_USED), 0);
+    assert_int_equal(slot_of(s, 0).id, 7);
+}
+
 const struct suite_test conf_packed_tests[] = {
     {"packed.used.one_descriptor", one_used_descriptor, 0, SUITE_PACKED},
     {"packed.used.write_flag", write_flag, 0, SUITE_PACKED},
@@ -224,5 +253,6 @@ const struct suite_test conf_packed_tests[] = {
     {"packed.wrap.in_batches", wrap_in_batches, 0, SUITE_PACKED},
     {"packed.wrap.many_laps", many_laps, 0, SUITE_PACKED},
     {"packed.avail.ring_order", ring_order, 0, SUITE_PACKED},
+    {"packed.avail.last_lap", last_lap, 0, SUITE_PACKED},
     {0},
 };

@@ -113,23 +113,6 @@ static void scattered_descriptors(struct suite *s)
     }
 }
 
-/* 2.7.13.3: several chains behind one index update; all are served, in the order of the ring. */
-static void batch_in_order_of_ring(struct suite *s)
-{
-    unsigned first;
-
-    suite_up(s, &(struct suite_setup){.size = 64});
-    for (unsigned n = 1; n <= 32; n++) {
-        first = s->nios;
-        for (unsigned i = 0; i < n; i++)
-            io_add(s, &(struct io){.op = TEST_ECHO, .seed = i, .payload = 9, .room = 9});
-        io_submit(s, TEST_QUEUE_A);
-        io_drain(s, TEST_QUEUE_A);
-        for (unsigned i = 0; i < n; i++)
-            assert_int_equal(s->ios[first + i].turn, s->ios[first].turn + i);
-    }
-}
-
 /* 2.7.10: with EVENT_IDX the used ring's flags are 0, without they are 0 or 1. */
 static void used_flags(struct suite *s)
 {
@@ -155,6 +138,5 @@ const struct suite_test conf_split_tests[] = {
     {"split.used.only_area_written", only_used_ring_written, 0, SUITE_SPLIT},
     {"split.wrap.index_65536", index_wraps, 0, SUITE_SPLIT},
     {"split.chain.scattered", scattered_descriptors, 0, SUITE_SPLIT},
-    {"split.chain.batch_in_order", batch_in_order_of_ring, 0, SUITE_SPLIT},
     {0},
 };

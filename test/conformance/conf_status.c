@@ -72,6 +72,22 @@ static void needs_reset_is_ours(struct suite *s)
     assert_int_equal(status(s), DRV_S_ACKNOWLEDGE);
 }
 
+/* SUSPEND means nothing unless it was negotiated, whenever it is written. */
+static void suspend_not_negotiated(struct suite *s)
+{
+    const uint8_t live = DRV_S_ACKNOWLEDGE | DRV_S_DRIVER | DRV_S_FEATURES_OK | DRV_S_DRIVER_OK;
+
+    suite_start(s, NULL);
+    s->t->ops->set_status(s->t, DRV_S_ACKNOWLEDGE | DRV_S_SUSPEND);
+    assert_int_equal(status(s), DRV_S_ACKNOWLEDGE);
+    suite_negotiate(s, &(struct suite_setup){0});
+    for (unsigned i = 0; i < 3; i++) {
+        s->t->ops->set_status(s->t, live | DRV_S_SUSPEND);
+        assert_int_equal(status(s), live);
+        io_alive(s, TEST_QUEUE_A);
+    }
+}
+
 /* 2.4: a reset works from every state, and everything works after it. */
 static void reset_from_every_state(struct suite *s)
 {
@@ -135,6 +151,25 @@ static void kick_after_reset(struct suite *s)
     io_none(s, TEST_QUEUE_A);
     io_untouched(s, io);
     assert_false(suite_interrupted(s, TEST_QUEUE_A));
+}
+
+/* What happens to the device itself after a reset is no news for a driver that is not there. */
+static void silent_after_reset(struct suite *s)
+{
+    static const uint8_t bytes[8] = {1};
+
+    suite_up(s, &(struct suite_setup){0});
+    assert_true(s->t->ops->reset(s->t));
+    suite_interrupted(s, ANYHV_CONFIG);
+    assert_int_equal(anyhv_config_set(s->rig->dev, TEST_CONFIG_VALUE, bytes, 8), ANYHV_OK);
+    assert_false(suite_interrupted(s, ANYHV_CONFIG));
+    suite_negotiate(s, &(struct suite_setup){.not_ready = true});
+    assert_int_equal(anyhv_config_set(s->rig->dev, TEST_CONFIG_VALUE, bytes, 8), ANYHV_OK);
+    assert_false(suite_interrupted(s, ANYHV_CONFIG));
+    drv_ready(s->t);
+    io_alive(s, TEST_QUEUE_A);
+    assert_int_equal(anyhv_config_set(s->rig->dev, TEST_CONFIG_VALUE, bytes, 8), ANYHV_OK);
+    assert_true(suite_interrupted(s, ANYHV_CONFIG));
 }
 
 /* 3.1.1, 2.1.2: nothing is consumed or notified before DRIVER_OK. */
@@ -239,12 +274,14 @@ const struct suite_test conf_status_tests[] = {
     {"core.reset.from_every_state", reset_from_every_state, RIG_STATUS, SUITE_ANY},
     {"core.reset.forgets_requests", reset_forgets_requests, 0, SUITE_ANY},
     {"core.reset.kick_after", kick_after_reset, RIG_KICK_ANY, SUITE_ANY},
+    {"core.reset.silent_after", silent_after_reset, RIG_IN_PROCESS | RIG_CONFIG_IRQ, SUITE_ANY},
     {"core.reset.storm", reset_storm, 0, SUITE_ANY},
     {"core.status.bits_accumulate", bits_accumulate, RIG_STATUS, SUITE_ANY},
     {"core.status.bits_stay", bits_stay, RIG_STATUS, SUITE_ANY},
     {"core.status.same_again", same_status_again, RIG_STATUS, SUITE_ANY},
     {"core.status.several_bits_at_once", several_bits_at_once, RIG_STATUS, SUITE_ANY},
     {"core.status.failed_then_reset", failed_then_reset, RIG_STATUS, SUITE_ANY},
+    {"core.suspend.not_negotiated", suspend_not_negotiated, RIG_STATUS, SUITE_ANY},
     {"core.driver_ok.required", driver_ok_required, RIG_STATUS | RIG_KICK_ANY, SUITE_ANY},
     {"core.driver_ok.looks_at_rings", driver_ok_looks_at_rings, 0, SUITE_ANY},
     {"core.driver_ok.start_stop", start_stop, RIG_IN_PROCESS, SUITE_ANY},
