@@ -16,7 +16,10 @@ static uint64_t le64(const uint8_t *at)
     return value;
 }
 
-/* 2.5, 2.5.2: little endian, and there before FEATURES_OK. */
+/*
+ * 2.5, 2.5.2: little endian, and there before FEATURES_OK.
+ * Proves CONFIG-LITTLE-ENDIAN, CONFIG-EARLY-READ.
+ */
 static void initial_bytes(struct suite *s)
 {
     uint8_t bytes[TEST_CONFIG_LEN];
@@ -31,8 +34,11 @@ static void initial_bytes(struct suite *s)
     assert_true(le64(bytes + TEST_CONFIG_OPTIONAL) == TEST_CONFIG_MAGIC_VALUE);
 }
 
-/* 2.5.2: at every step before FEATURES_OK, fields of features that the driver will not take
- * included. */
+/*
+ * 2.5.2: at every step before FEATURES_OK, fields of features that the driver will not take
+ * included.
+ * Proves CONFIG-EARLY-READ, CONFIG-EARLY-READ-OPTIONAL.
+ */
 static void at_every_step(struct suite *s)
 {
     static const uint8_t steps[] = {0, DRV_S_ACKNOWLEDGE, DRV_S_ACKNOWLEDGE | DRV_S_DRIVER};
@@ -109,7 +115,7 @@ static void read_only_part(struct suite *s)
     assert_int_equal(io_info(s, TEST_QUEUE_A, TEST_INFO_CONFIG_WRITES), 0);
 }
 
-/* 2.5.2: the generation changes with the contents. */
+/* 2.5.2: the generation changes with the contents. Proves CONFIG-GENERATION, MMIO-GENERATION. */
 static void change_moves_generation(struct suite *s)
 {
     uint8_t bytes[TEST_CONFIG_LEN];
@@ -140,7 +146,10 @@ static void generation_is_stable(struct suite *s)
     }
 }
 
-/* 2.3, 2.5: a change by the device is a configuration change notification. */
+/*
+ * 2.3, 2.5: a change by the device is a configuration change notification.
+ * Proves NOTIFICATION-CONFIG, CONFIG-CHANGE-TOLD.
+ */
 static void change_interrupts(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){0});
@@ -152,7 +161,10 @@ static void change_interrupts(struct suite *s)
     }
 }
 
-/* The driver's own writes and ordinary requests are no configuration change. */
+/*
+ * The driver's own writes and ordinary requests are no configuration change.
+ * Proves NOTIFICATION-CONFIG.
+ */
 static void no_needless_interrupt(struct suite *s)
 {
     static const uint8_t bytes[2] = {9, 9};

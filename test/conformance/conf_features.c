@@ -25,7 +25,7 @@ static bool take(struct suite *s, uint64_t features)
     return t->ops->status(t) & DRV_S_FEATURES_OK;
 }
 
-/* 6.1: a device must offer VERSION_1. */
+/* 6.1: a device must offer VERSION_1. Proves VERSION-1-OFFERED. */
 static void version_1_offered(struct suite *s)
 {
     suite_start(s, NULL);
@@ -33,14 +33,17 @@ static void version_1_offered(struct suite *s)
     assert_int_equal(offered(s) & DEVICE_BITS, DEVICE_BITS);
 }
 
-/* 2.2.2: no bit outside what the specification and the device type define. */
+/*
+ * 2.2.2: no bit outside what the specification and the device type define.
+ * Proves FEATURES-SUPPORTED, SR-IOV, MMIO-NO-ADMIN-VQ.
+ */
 static void only_known_bits(struct suite *s)
 {
     suite_start(s, NULL);
     assert_int_equal(offered(s) & ~(RING_BITS | DEVICE_BITS), 0);
 }
 
-/* 6: IN_ORDER is a promise that only an ordered device can give. */
+/* 6: IN_ORDER is a promise that only an ordered device can give. Proves FEATURES-SUPPORTED. */
 static void in_order_if_ordered(struct suite *s)
 {
     suite_start(s, NULL);
@@ -59,7 +62,10 @@ static void withheld_bits(struct suite *s)
     assert_int_equal(offered(s) & DEVICE_BITS, DEVICE_BITS);
 }
 
-/* 2.2.2: a set with a bit that was not offered is not accepted; a good one then is. */
+/*
+ * 2.2.2: a set with a bit that was not offered is not accepted; a good one then is.
+ * Proves FEATURES-REFUSED.
+ */
 static void unoffered_refused(struct suite *s)
 {
     uint64_t good = DRV_F_VERSION_1;
@@ -75,7 +81,10 @@ static void unoffered_refused(struct suite *s)
     assert_true(take(s, good));
 }
 
-/* 2.2.2: any subset that has VERSION_1 is taken: all of them if they are few, or some sixty. */
+/*
+ * 2.2.2: any subset that has VERSION_1 is taken: all of them if they are few, or some sixty.
+ * Proves FEATURES-ANY-SUBSET.
+ */
 static void any_subset(struct suite *s)
 {
     uint64_t all, subset = 0;
@@ -107,7 +116,10 @@ static void refused_then_less(struct suite *s)
     assert_true(s->t->ops->status(s->t) & DRV_S_FEATURES_OK);
 }
 
-/* 6.2: without VERSION_1 the device may refuse; ours does. */
+/*
+ * 6.2: without VERSION_1 the device may refuse; ours does.
+ * Proves FEATURES-REFUSED, VERSION-1-NEEDED.
+ */
 static void without_version_1_refused(struct suite *s)
 {
     suite_start(s, NULL);
@@ -116,7 +128,7 @@ static void without_version_1_refused(struct suite *s)
     assert_true(take(s, DRV_F_VERSION_1));
 }
 
-/* 2.2.2: a set that was taken is taken again after a reset. */
+/* 2.2.2: a set that was taken is taken again after a reset. Proves FEATURES-AGAIN. */
 static void taken_again_after_reset(struct suite *s)
 {
     suite_start(s, NULL);
@@ -153,7 +165,7 @@ static void chosen_bits_in_force(struct suite *s)
     }
 }
 
-/* 2.2.1, 3.1.1: once FEATURES_OK is set the choice is closed. */
+/* 2.2.1, 3.1.1: once FEATURES_OK is set the choice is closed. Proves INIT-FEATURES-FINAL. */
 static void late_write_ignored(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){.features = TEST_F_LOW});

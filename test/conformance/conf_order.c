@@ -24,7 +24,7 @@ static struct io *hold(struct suite *s, uint64_t seed, uint32_t payload, uint32_
                       });
 }
 
-/* 2.7: a device may answer in any order. */
+/* 2.7: a device may answer in any order. Proves QUEUE-ANY-ORDER. */
 static void any_order(struct suite *s)
 {
     struct io *held[HELD];
@@ -100,7 +100,10 @@ static void by_the_other_queue(struct suite *s)
     }
 }
 
-/* 2.7.9.1, 2.8.8: with IN_ORDER the used order is the available order, whatever the model does. */
+/*
+ * 2.7.9.1, 2.8.8: with IN_ORDER the used order is the available order, whatever the model does.
+ * Proves IN-ORDER.
+ */
 static void kept_in_order(struct suite *s)
 {
     suite_up(s, &in_order);
@@ -117,7 +120,7 @@ static void kept_in_order(struct suite *s)
     }
 }
 
-/* Nothing is answered before what came earlier, even if it is ready. */
+/* Nothing is answered before what came earlier, even if it is ready. Proves IN-ORDER. */
 static void waits_for_earlier(struct suite *s)
 {
     struct io *held;
@@ -136,8 +139,9 @@ static void waits_for_earlier(struct suite *s)
 }
 
 /*
- * Buffers that one used element skips count as written completely: a batch must not skip a short
- * or refused one. The lengths tell (they are checked for every answer).
+ * Buffers that one used element skips count as written completely: a batch must not skip a short or
+ * refused one. The lengths tell (they are checked for every answer).
+ * Proves SPLIT-IN-ORDER-SKIPPED, PACKED-IN-ORDER-SKIPPED.
  */
 static void short_ones_not_skipped(struct suite *s)
 {
@@ -161,8 +165,11 @@ static void short_ones_not_skipped(struct suite *s)
     }
 }
 
-/* 2.7.9, 2.8.8: a batch that is filled to the last byte takes one element, in its first one's
- * place. */
+/*
+ * 2.7.9, 2.8.8: a batch that is filled to the last byte takes one element, in its first one's
+ * place.
+ * Proves SPLIT-IN-ORDER-BATCH, PACKED-IN-ORDER-BATCH.
+ */
 static void one_element_for_a_batch(struct suite *s)
 {
     struct drv_ring *ring = &s->ring[TEST_QUEUE_A];

@@ -21,7 +21,10 @@ static struct slot slot_of(struct suite *s, uint16_t index)
     return slot;
 }
 
-/* 2.8.4, 2.8.6: one used descriptor per chain: id and length in the first slot, nothing else. */
+/*
+ * 2.8.4, 2.8.6: one used descriptor per chain: id and length in the first slot, nothing else.
+ * Proves PACKED-ONE-USED, PACKED-USED-BITS, PACKED-USED-LENGTH, QUEUE-USED-LENGTH.
+ */
 static void one_used_descriptor(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){.size = 32, .without = DRV_F_INDIRECT});
@@ -54,7 +57,10 @@ static void one_used_descriptor(struct suite *s)
     }
 }
 
-/* 2.8.3: the WRITE flag of a used descriptor says whether anything was written. */
+/*
+ * 2.8.3: the WRITE flag of a used descriptor says whether anything was written.
+ * Proves PACKED-WRITE-FLAG.
+ */
 static void write_flag(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){0});
@@ -68,7 +74,7 @@ static void write_flag(struct suite *s)
     }
 }
 
-/* 2.8.1: chains straddle the end of rings of every size, over many laps. */
+/* 2.8.1: chains straddle the end of rings of every size, over many laps. Proves PACKED-WRAP. */
 static void wrap_anywhere(struct suite *s)
 {
     static const uint16_t sizes[] = {3, 4, 5, 7, 11, 13, 16};
@@ -107,7 +113,7 @@ static void wrap_in_batches(struct suite *s)
     }
 }
 
-/* 2.8.1: 70000 descriptors: more than any 16-bit position could hide. */
+/* 2.8.1: 70000 descriptors: more than any 16-bit position could hide. Proves PACKED-WRAP. */
 static void many_laps(struct suite *s)
 {
     struct drv_ring *ring = ring_a(s);
@@ -149,6 +155,7 @@ static void many_laps(struct suite *s)
 /*
  * 2.8.6: an answer goes to the next used position, over descriptors of chains still in work. What
  * was taken must therefore not be read again.
+ * Proves PACKED-USED-IN-ORDER.
  */
 static void answers_overwrite_chains(struct suite *s)
 {
@@ -173,7 +180,10 @@ static void answers_overwrite_chains(struct suite *s)
     }
 }
 
-/* 2.8.6: the buffer id is the driver's; the device gives it back as it is, from the last slot. */
+/*
+ * 2.8.6: the buffer id is the driver's; the device gives it back as it is, from the last slot.
+ * Proves PACKED-ID-LAST.
+ */
 static void id_is_opaque(struct suite *s)
 {
     static const uint16_t ids[] = {0, 63, 64, 0x8000, 0xbeef, 0xffff};
@@ -194,7 +204,10 @@ static void id_is_opaque(struct suite *s)
     }
 }
 
-/* 2.8.2: the device looks at one place; a slot further on that looks available is not. */
+/*
+ * 2.8.2: the device looks at one place; a slot further on that looks available is not.
+ * Proves PACKED-ONE-PLACE, PACKED-TAKEN-IN-ORDER.
+ */
 static void ring_order(struct suite *s)
 {
     uint64_t out;
@@ -215,7 +228,10 @@ static void ring_order(struct suite *s)
     assert_int_equal(slot_of(s, 1).id, 7);
 }
 
-/* 2.8.15: what was available a lap ago is not, whatever its USED bit says. */
+/*
+ * 2.8.15: what was available a lap ago is not, whatever its USED bit says.
+ * Proves PACKED-AVAIL-SEEN.
+ */
 static void last_lap(struct suite *s)
 {
     const uint16_t before = drv_packed_avail_bits(true), now = drv_packed_avail_bits(false);

@@ -26,7 +26,7 @@ static void do_single_laps(struct suite *s, unsigned queue, unsigned requests)
     }
 }
 
-/* 4.2.2 QueueSizeMax: 0 for a queue that does not exist. */
+/* 4.2.2 QueueSizeMax: 0 for a queue that does not exist. Proves MMIO-QUEUE-MAX. */
 static void max_offered(struct suite *s)
 {
     static const unsigned absent[] = {TEST_QUEUES, 4, 64, 255, 256, 0xffff};
@@ -47,7 +47,7 @@ static void size_one(struct suite *s)
         do_laps(s, TEST_QUEUE_A, 20);
 }
 
-/* 2.7: a power of two, up to what is offered. */
+/* 2.7: a power of two, up to what is offered. Proves SPLIT-SIZES, MMIO-QUEUE-SIZE. */
 static void every_power(struct suite *s)
 {
     suite_start(s, NULL);
@@ -57,7 +57,7 @@ static void every_power(struct suite *s)
     }
 }
 
-/* 2.8.10.1: a packed ring may have any size. */
+/* 2.8.10.1: a packed ring may have any size. Proves PACKED-SIZES, MMIO-QUEUE-SIZE. */
 static void every_packed_size(struct suite *s)
 {
     static const uint16_t sizes[] = {2, 3, 5, 7, 31, 100, 255, 256};
@@ -69,7 +69,7 @@ static void every_packed_size(struct suite *s)
     }
 }
 
-/* 2.7, 2.8: 32768 is the largest; all of it in flight at once. */
+/* 2.7, 2.8: 32768 is the largest; all of it in flight at once. Proves SPLIT-SIZES, PACKED-SIZES. */
 static void largest(struct suite *s)
 {
     struct suite_setup setup = {
@@ -110,7 +110,7 @@ static void largest(struct suite *s)
     }
 }
 
-/* A size that cannot be is not taken, and shows. */
+/* A size that cannot be is not taken, and shows. Proves SPLIT-SIZES, PACKED-SIZES. */
 static void size_refused(struct suite *s)
 {
     static const uint16_t split[] = {0, 3, 12, 255, 512, 0x8000, 0xffff};
@@ -178,7 +178,10 @@ static void independent(struct suite *s)
     io_wait(s, held[3]);
 }
 
-/* 2.7.13.3, 2.8.12: several chains behind one update; all are served, in the order of the ring. */
+/*
+ * 2.7.13.3, 2.8.12: several chains behind one update; all are served, in the order of the ring.
+ * Proves SPLIT-AVAIL-INDEX, PACKED-TAKEN-IN-ORDER.
+ */
 static void batch_in_order(struct suite *s)
 {
     unsigned first;
@@ -195,7 +198,9 @@ static void batch_in_order(struct suite *s)
     }
 }
 
-/* 2.7, 2.8.10.1: areas aligned to no more than they have to be, far apart and the wrong way round.
+/*
+ * 2.7, 2.8.10.1: areas aligned to no more than they have to be, far apart and the wrong way round.
+ * Proves SPLIT-AREAS, PACKED-AREAS.
  */
 static void least_alignment(struct suite *s)
 {
@@ -226,8 +231,11 @@ static uint64_t reset_feature(const struct suite *s)
     return s->rig->caps & RIG_REGISTERS ? DRV_F_RING_RESET : 0;
 }
 
-/* 2.6.1: what was in flight is gone, what comes later is not looked at; nothing is written or
- * notified. */
+/*
+ * 2.6.1: what was in flight is gone, what comes later is not looked at; nothing is written or
+ * notified.
+ * Proves QUEUE-RESET-NO-REQUESTS, QUEUE-RESET-NO-NOTIFICATIONS, MMIO-QUEUE-RESET.
+ */
 static void reset_drops(struct suite *s)
 {
     struct io *held[5], *late;
@@ -256,7 +264,10 @@ static void reset_drops(struct suite *s)
     io_untouched(s, late);
 }
 
-/* 2.6.1.1: the queue may come back with another size and elsewhere, from index 0. */
+/*
+ * 2.6.1.1: the queue may come back with another size and elsewhere, from index 0.
+ * Proves QUEUE-RESET-DEFAULTS, QUEUE-RESET-NEW-SETUP, MMIO-QUEUE-RESET.
+ */
 static void reset_recycles(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){.features = reset_feature(s), .size = 8});

@@ -7,7 +7,10 @@ static uint8_t status(struct suite *s)
     return s->t->ops->status(s->t);
 }
 
-/* 2.1.2: the device initializes the status to 0 upon reset. */
+/*
+ * 2.1.2: the device initializes the status to 0 upon reset.
+ * Proves STATUS-STARTS-AT-ZERO, RESET-STATUS.
+ */
 static void reset_status_zero(struct suite *s)
 {
     suite_start(s, NULL);
@@ -17,7 +20,7 @@ static void reset_status_zero(struct suite *s)
     assert_int_equal(status(s), 0);
 }
 
-/* 2.1: each bit the driver sets is there when it reads back. */
+/* 2.1: each bit the driver sets is there when it reads back. Proves STATUS-READS-BACK. */
 static void bits_accumulate(struct suite *s)
 {
     uint8_t now = 0;
@@ -72,7 +75,10 @@ static void needs_reset_is_ours(struct suite *s)
     assert_int_equal(status(s), DRV_S_ACKNOWLEDGE);
 }
 
-/* SUSPEND means nothing unless it was negotiated, whenever it is written. */
+/*
+ * SUSPEND means nothing unless it was negotiated, whenever it is written.
+ * Proves SUSPEND-NOT-NEGOTIATED.
+ */
 static void suspend_not_negotiated(struct suite *s)
 {
     const uint8_t live = DRV_S_ACKNOWLEDGE | DRV_S_DRIVER | DRV_S_FEATURES_OK | DRV_S_DRIVER_OK;
@@ -88,7 +94,7 @@ static void suspend_not_negotiated(struct suite *s)
     }
 }
 
-/* 2.4: a reset works from every state, and everything works after it. */
+/* 2.4: a reset works from every state, and everything works after it. Proves RESET-STATUS. */
 static void reset_from_every_state(struct suite *s)
 {
     suite_start(s, NULL);
@@ -112,7 +118,10 @@ static void reset_from_every_state(struct suite *s)
     }
 }
 
-/* 2.4.1: no ring access and no notification after a reset, whatever was in work. */
+/*
+ * 2.4.1: no ring access and no notification after a reset, whatever was in work.
+ * Proves RESET-NO-NOTIFICATIONS, RESET-NO-QUEUES, CLEANUP-NOT-LIVE.
+ */
 static void reset_forgets_requests(struct suite *s)
 {
     struct io *held[8];
@@ -136,7 +145,10 @@ static void reset_forgets_requests(struct suite *s)
         io_untouched(s, held[i]);
 }
 
-/* The same, with kicks that come too late. */
+/*
+ * The same, with kicks that come too late.
+ * Proves RESET-NO-NOTIFICATIONS, RESET-NO-QUEUES, CLEANUP-NOT-LIVE.
+ */
 static void kick_after_reset(struct suite *s)
 {
     struct io *io;
@@ -153,7 +165,10 @@ static void kick_after_reset(struct suite *s)
     assert_false(suite_interrupted(s, TEST_QUEUE_A));
 }
 
-/* What happens to the device itself after a reset is no news for a driver that is not there. */
+/*
+ * What happens to the device itself after a reset is no news for a driver that is not there.
+ * Proves RESET-NO-NOTIFICATIONS.
+ */
 static void silent_after_reset(struct suite *s)
 {
     static const uint8_t bytes[8] = {1};
@@ -172,7 +187,10 @@ static void silent_after_reset(struct suite *s)
     assert_true(suite_interrupted(s, ANYHV_CONFIG));
 }
 
-/* 3.1.1, 2.1.2: nothing is consumed or notified before DRIVER_OK. */
+/*
+ * 3.1.1, 2.1.2: nothing is consumed or notified before DRIVER_OK.
+ * Proves STATUS-NO-BUFFERS-EARLY, STATUS-NO-NOTIFICATION-EARLY.
+ */
 static void driver_ok_required(struct suite *s)
 {
     struct io *io;
@@ -188,7 +206,10 @@ static void driver_ok_required(struct suite *s)
     io_wait(s, io);
 }
 
-/* Linux adds buffers before DRIVER_OK and kicks after; others never kick for those. */
+/*
+ * Linux adds buffers before DRIVER_OK and kicks after; others never kick for those.
+ * Proves CLEANUP-LIVE.
+ */
 static void driver_ok_looks_at_rings(struct suite *s)
 {
     struct io *a, *b;
@@ -218,7 +239,10 @@ static void start_stop(struct suite *s)
     }
 }
 
-/* 2.1.2: a device that cannot go on sets NEEDS_RESET, and tells a running driver so. */
+/*
+ * 2.1.2: a device that cannot go on sets NEEDS_RESET, and tells a running driver so.
+ * Proves STATUS-NEEDS-RESET, STATUS-NEEDS-RESET-TOLD, CONFIG-CHANGE-NEEDS-RESET.
+ */
 static void needs_reset_visible(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){0});

@@ -157,7 +157,11 @@ static void look_from_here(struct suite *s)
         spoil_used_ring(s);
 }
 
-/* Answers at once, later, in any order: a driver never sees half of one, at no moment. */
+/*
+ * Answers at once, later, in any order: a driver never sees half of one, at no moment.
+ * Proves SPLIT-USED-LENGTH-FIRST, SPLIT-USED-BYTES-FIRST, SPLIT-FLAGS-0-OR-1, SPLIT-FLAGS-0,
+ * PACKED-USED-FINAL, PACKED-DEVICE-AREA.
+ */
 static void never_half_an_answer(struct suite *s)
 {
     static const uint64_t features[] = {0, DRV_F_EVENT_IDX};
@@ -208,7 +212,10 @@ static void accessed(struct suite *s, uint64_t addr, uint32_t len, unsigned perm
     }
 }
 
-/* 2.7.5.1, 2.8.15: each buffer is used in its direction alone. */
+/*
+ * 2.7.5.1, 2.8.15: each buffer is used in its direction alone.
+ * Proves SPLIT-READABLE-KEPT, SPLIT-WRITABLE-UNREAD, PACKED-READABLE-KEPT, PACKED-WRITABLE-UNREAD.
+ */
 static void one_direction_only(struct suite *s)
 {
     static const enum test_op ops[] = {TEST_ECHO, TEST_PIN,    TEST_FILL, TEST_STATUS,

@@ -217,7 +217,7 @@ static void readable_part(void **state)
         assert_int_equal(drv_peek8(&r->mem, out + i), 0x77);
 }
 
-/* A buffer of one byte each time, and a source that gives a byte at a time. */
+/* A buffer of one byte each time, and a source that gives a byte at a time. Proves RNG-BYTES. */
 static void single_bytes(void **state)
 {
     struct rig *r = *state;
