@@ -8,3 +8,4 @@ set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
 set(CMAKE_C_FLAGS_INIT "-mgeneral-regs-only")
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY) # there is nothing to link a program with
 add_compile_options(-fno-pic) # linked to a fixed address; behind CMake's -fPIC
+add_compile_options(-mstrict-align) # while the MMU is off, unaligned accesses fault

@@ -90,7 +90,35 @@ struct anyhv_port_ops {
 /* ---- The device object ---- */
 
 struct anyhv_list {
-    uint16_t head, tail; /* slot + 1, 0: empty */
+    struct anyhv_req *head, *tail;
+};
+
+/* Why a queue does nothing; bits. Its device has some of the same. */
+enum anyhv_halt {
+    ANYHV_HALT_STOPPED = 1,   /* queue: not started; device: no DRIVER_OK yet */
+    ANYHV_HALT_BROKEN = 2,    /* queue: until a reset */
+    ANYHV_HALT_NO_MEMORY = 4, /* queue: the rings' memory left the table */
+    ANYHV_HALT_SUSPENDED = 8, /* device: by the driver */
+    ANYHV_HALT_LOST = 16,     /* device: the guest is gone */
+    ANYHV_HALT_FORSAKEN = 32, /* device: a memory op said so, and we have not acted on it yet */
+    /* These only keep it from taking; answers are still published. */
+    ANYHV_HALT_PAUSED = 64,
+    ANYHV_HALT_DRAINING = 128, /* queue: a stop waits for its requests */
+    ANYHV_HALT_QUIESCING = 256,
+    ANYHV_HALT_SUSPENDING = 512,
+};
+
+/* A queue's journal, see anyhv_ctl_queue_journal. */
+struct anyhv_journal {
+    uint8_t *area;    /* NULL: it has none */
+    size_t size;      /* bytes there */
+    uint64_t counter; /* of the next request */
+    uint16_t entries;
+    uint16_t newest; /* split: the head used last; packed: the first free entry */
+    uint16_t replay; /* a predecessor's requests that are still to be taken again */
+    bool replaying;  /* one was: this one */
+    uint16_t replayed, next;
+    uint64_t replayed_counter, next_counter;
 };
 
 /* Core's, complete only so that the caller can own the storage. */
@@ -98,29 +126,31 @@ struct anyhv_queue {
     struct anyhv_dev *dev;
     struct anyhv_queue_state *state;
     uint8_t *desc, *driver, *device; /* the mapped areas */
+    uint32_t halt;                   /* bits of enum anyhv_halt */
     uint16_t index, size;
     uint16_t next_avail, next_used;
-    uint16_t avail_seen; /* split: the driver's index when it was last read */
-    uint32_t unnotified; /* ring slots used since the last decision to notify */
+    uint16_t avail_seen;         /* split: the driver's index when it was last read */
+    uint16_t seq_next, seq_used; /* requests taken, and used, since the start */
+    uint16_t inflight_descs;     /* packed: descriptors taken and not yet used */
+    uint16_t ndone;
     bool avail_wrap, used_wrap;
     bool packed, event_idx, indirect, in_order;
-    bool started, broken, paused, draining;
-    bool no_memory; /* the rings' memory left the table */
-    bool notified;  /* there was a decision since the ring started */
-    bool muted;     /* split without EVENT_IDX, packed: the driver was told not to notify */
-    bool pending;   /* look at the ring */
-    bool stalled;   /* work is there, a slot is not */
-    bool retry;     /* what lacked resources may succeed now */
-    uint16_t inflight, inflight_descs; /* taken and not yet used */
-    uint16_t seq_next, seq_used;
+    bool watched;  /* there is a journal, or writes are tracked: requests need a second look */
+    bool notified; /* there was a decision since the ring started */
+    bool muted;    /* split without EVENT_IDX, packed: the driver was told not to notify */
+    bool pending;  /* look at the ring */
+    bool stalled;  /* work is there, a slot is not */
+    bool retry;    /* what lacked resources may succeed now */
+    uint32_t unnotified; /* ring slots used since the last decision to notify */
+    struct anyhv_req *free;
+    struct anyhv_list done, held;
+    struct anyhv_queue_counters counters;
+    struct anyhv_journal journal;
     struct anyhv_req *reqs;
     struct anyhv_chunk *chunks;
     uint16_t nreqs, nchunks, free_chunks;
     uint16_t free_chunk; /* index + 1 */
-    uint16_t ndone;
-    struct anyhv_list free, held, done;
     struct anyhv_map maps[3];
-    struct anyhv_queue_counters counters;
 };
 
 struct anyhv_dev {
@@ -133,12 +163,13 @@ struct anyhv_dev {
     uint64_t offered;
     struct anyhv_queue *queues;
     uint8_t *config; /* inside the state block */
+    uint32_t halt;   /* bits of enum anyhv_halt */
     uint16_t turn;   /* the queue whose turn it is */
-    bool started;    /* ops->start was called */
-    bool quiescing, quiet, lost;
-    bool quiet_due; /* a drain somebody waits for was ended by a reset */
-    bool announce;  /* resumed: the driver is told of everything once */
-    bool running;   /* inside anyhv_dev_run */
+    bool started;    /* ops->start was called, and stop was not */
+    bool quiet;      /* the drain of the whole device is over */
+    bool quiet_due;  /* a drain somebody waits for was ended by a reset */
+    bool announce;   /* resumed: the driver is told of everything once */
+    bool running;    /* inside anyhv_dev_run */
     struct anyhv_dev *next_in_mem;
     uint32_t violations[ANYHV_V_COUNT];
 };
@@ -170,16 +201,19 @@ struct anyhv_attach {
     struct anyhv_limits limits;
     void *state; /* aligned for uint64_t; at least ANYHV_STATE_SIZE */
     size_t state_size;
-    bool resume;       /* the state block holds a device's state: go on from there */
+    bool resume;   /* the state block holds a device's state: go on from there */
+    void *journal; /* optional: ANYHV_JOURNAL_SIZE for all queues, aligned for uint64_t; kept
+                      until detach, and like the state block it may outlive the process */
+    size_t journal_size;
     uint64_t withhold; /* feature bits that shall not be offered although they could be */
 };
 
 /*
  * Makes *@dev, which the caller owns, a device. Fresh unless ->resume; then the block is checked
  * as hostile input and running queues are started again. ANYHV_E_INVAL: arguments;
- * ANYHV_E_NORES: storage too small; resume only: ANYHV_E_VERSION (magic, version, byte order or
- * shape is not ours), ANYHV_E_INVAL (contents), ANYHV_E_STATE (a queue had requests in work: which
- * ones the block alone cannot tell), and the errors of anyhv_ctl_queue_start.
+ * ANYHV_E_NORES: storage, state or journal too small; resume only: ANYHV_E_VERSION (magic, version,
+ * byte order or shape is not ours), ANYHV_E_INVAL (contents), ANYHV_E_STATE (a queue had requests
+ * in work, and there is no journal to tell which), and the errors of anyhv_ctl_queue_start.
  */
 int anyhv_dev_attach(struct anyhv_dev *dev, const struct anyhv_attach *how);
 
@@ -231,6 +265,37 @@ struct anyhv_queue_setup {
     uint32_t base;
     uint16_t size; /* entries: 1..max, split: a power of two */
 };
+
+/* ---- The journal: which requests are in work, for a successor ---- */
+
+/*
+ * A process that dies leaves requests that were taken and not answered. With a journal its
+ * successor takes exactly these again, oldest first, before anything new: none is lost, none is
+ * used twice. The layout is the in-flight block of the vhost-user protocol, so a vhost-user front
+ * end can keep it; other modules put it beside the state block. Read back, it is hostile input.
+ */
+
+/* Bytes of one queue's journal for @entries descriptors; a multiple of 64. */
+#define ANYHV_JOURNAL_QUEUE_SIZE(entries, packed) \
+    ((((packed) ? 32 + 32 * (size_t)(entries) : 16 + 16 * (size_t)(entries)) + 63) & ~(size_t)63)
+
+/* Bytes for all queues of a device, whatever the driver chooses. */
+#define ANYHV_JOURNAL_SIZE(queues, max_size) \
+    ((size_t)(queues)*ANYHV_JOURNAL_QUEUE_SIZE(max_size, true))
+
+size_t anyhv_journal_size(unsigned entries, bool packed);
+
+/*
+ * Gives @queue, which is not started, the journal @area of @size bytes, aligned to 8; the caller's,
+ * kept until it is replaced or the device detached; NULL takes it away. ANYHV_E_STATE: started;
+ * ANYHV_E_INVAL: no such queue, alignment, or too small for one entry.
+ *
+ * The content counts at the next anyhv_ctl_queue_start. All zero, or after a stop or reset: the
+ * ring goes on at setup->base. Else it tells, together with the ring, where the predecessor was,
+ * and setup->base does not count. ANYHV_E_INVAL from the start: the content makes no sense.
+ * A detach, and a lost peer, leave the journal as it is.
+ */
+int anyhv_ctl_queue_journal(struct anyhv_dev *dev, unsigned queue, void *area, size_t size);
 
 /*
  * Checks everything, maps the three areas, starts. On an error nothing has changed but a counter

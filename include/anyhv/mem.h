@@ -75,7 +75,7 @@ struct anyhv_mem {
     struct anyhv_region *regions;    /* sorted by addr, no overlap */
     const struct anyhv_region *last; /* the region that answered last; never NULL */
     uint32_t count, capacity;
-    uint32_t generation;    /* bumped by every change of the table */
+    uint32_t toil;          /* pieces that had to be looked for: what a guest makes us work */
     bool tracked;           /* ops->dirty wants to know of writes */
     bool lost;              /* an op said that the guest is gone */
     uint32_t pins;          /* pieces held by requests right now */
@@ -108,6 +108,12 @@ int anyhv_mem_del(struct anyhv_mem *mem, uint64_t addr, uint64_t size);
  * Replaces the whole table by @count regions, all or nothing; the same results as add and del.
  */
 int anyhv_mem_replace(struct anyhv_mem *mem, const struct anyhv_region *regions, uint32_t count);
+
+/*
+ * From now on ops->dirty is called, or is not (@on; as long as nobody says so it is, if there is
+ * one). For dirty logs that come and go.
+ */
+void anyhv_mem_track(struct anyhv_mem *mem, bool on);
 
 /*
  * There is room again after ANYHV_E_NORES: devices retry what they hold, rings are mapped again.

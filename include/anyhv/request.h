@@ -36,20 +36,23 @@ struct anyhv_seg {
     uint64_t addr;
     uint8_t *host; /* where it is, or NULL: not in one region, go by address */
     uint32_t len;
+    uint16_t link; /* of a block's last one: index + 1 of the chunk that goes on, 0: none */
 };
 
 struct anyhv_chunk {
-    struct anyhv_seg seg[ANYHV_CHUNK_SEGS];
-    uint16_t next; /* index + 1 of the next chunk, 0: none */
+    struct anyhv_seg seg[ANYHV_CHUNK_SEGS]; /* the last one links to the next chunk */
 };
 
-/* A position in the chain, always on a segment with bytes left unless `left` is 0. */
+/*
+ * A position in the readable or the writable part. The likely call needs only the first three: so
+ * many bytes lie there in one piece, go ahead. `room` is 0 whenever somebody has to look first.
+ */
 struct anyhv_cursor {
-    struct anyhv_seg *seg;
-    struct anyhv_seg *end; /* of the block of segments that seg is in */
-    const uint16_t *next;  /* where the number of the chunk after this block stands */
-    uint32_t off;          /* bytes of *seg already passed */
+    uint8_t *ptr;
+    uint32_t room;         /* bytes at ptr; 0: take the long way */
     uint32_t left;         /* bytes from here to the end of this part */
+    uint32_t after;        /* of these, bytes behind *seg */
+    struct anyhv_seg *seg; /* NULL: the part's first one */
 };
 
 struct anyhv_queue;
@@ -58,22 +61,26 @@ struct anyhv_queue;
 struct anyhv_req {
     struct anyhv_queue *queue;
     struct anyhv_mem *mem;
-    struct anyhv_cursor rd, wr, wr_start;
-    uint32_t written;    /* high-water mark: bytes of the writable part that are defined */
-    uint32_t writable;   /* bytes of the writable part */
-    uint32_t mem_gen;    /* the table that the segments' host pointers belong to */
-    uint32_t generation; /* of this slot: part of the handle */
-    uint16_t head;       /* split: head index; packed: buffer id */
-    uint16_t ndesc;      /* ring slots that the chain occupies */
-    uint16_t seq;        /* the order in which it was taken */
-    uint16_t slot;
-    uint16_t next, prev; /* slot + 1 in the list it is on */
-    uint16_t chunks;     /* index + 1 of the first chunk */
+    struct anyhv_req *next, *prev; /* in the list it is on */
+    struct anyhv_cursor rd, wr;
+    struct anyhv_seg *wr_first;  /* where the writable part begins */
+    uint32_t readable, writable; /* bytes of the two parts */
+    uint32_t written_at;         /* write_at: bytes below this are defined */
     uint8_t state;
     uint8_t npins;
-    bool asked; /* cancel was called for it in this quiesce */
-    struct anyhv_map pins[ANYHV_REQ_PINS];
+    bool stale;                   /* the region table changed: find the host pointers again */
+    bool asked;                   /* cancel was called for it in this quiesce */
+    bool replayed;                /* a predecessor had taken it */
+    uint16_t chunks;              /* index + 1 of the first chunk */
+    uint16_t head;                /* split: head index; packed: buffer id */
+    uint16_t ndesc;               /* packed: ring slots that the chain occupies */
+    uint16_t seq;                 /* the order in which it was taken */
+    uint16_t slot;                /* which one it is */
+    uint32_t used;                /* once answered: the used length */
+    uint32_t generation;          /* of this slot: part of the handle */
+    uint16_t log_first, log_last; /* packed: its entries in the journal */
     struct anyhv_seg segs[ANYHV_REQ_SEGS];
+    struct anyhv_map pins[ANYHV_REQ_PINS];
 };
 
 /* Bytes that read / write can still move. Known at once: the snapshot is whole. */
@@ -90,19 +97,51 @@ static inline uint32_t anyhv_req_writable(const struct anyhv_req *req)
 /* Bytes that will be reported as used if the request were done now. */
 static inline uint32_t anyhv_req_written(const struct anyhv_req *req)
 {
-    return req->written;
+    uint32_t in_order = req->writable - req->wr.left;
+
+    return in_order > req->written_at ? in_order : req->written_at;
 }
 
 /* The queue it came from. */
 unsigned anyhv_req_queue(const struct anyhv_req *req);
 
+/* The long way of the two calls below. */
+int anyhv_req_read_across(struct anyhv_req *req, void *buf, uint32_t len);
+int anyhv_req_write_across(struct anyhv_req *req, const void *buf, uint32_t len);
+
 /*
  * Copy exactly @len bytes and move on, or fail and move nothing: ANYHV_E_SHORT (fewer bytes than
  * that in the request), ANYHV_E_BADADDR / _PERM (the memory went away), _NORES (no map just now:
  * hold and retry), _LOST. After an error other than SHORT part of the target may be written.
+ *
+ * Inline: with a constant @len the likely case is a load, a compare and a move.
  */
-int anyhv_req_read(struct anyhv_req *req, void *buf, uint32_t len);
-int anyhv_req_write(struct anyhv_req *req, const void *buf, uint32_t len);
+static inline int anyhv_req_read(struct anyhv_req *req, void *buf, uint32_t len)
+{
+    struct anyhv_cursor *at = &req->rd;
+
+    if (len - 1 >= at->room) /* 0 bytes as well */
+        return anyhv_req_read_across(req, buf, len);
+    __builtin_memcpy(buf, at->ptr, len);
+    __asm__ volatile("" ::: "memory"); /* nothing may be fetched again after it was checked */
+    at->ptr += len;
+    at->room -= len;
+    at->left -= len;
+    return ANYHV_OK;
+}
+
+static inline int anyhv_req_write(struct anyhv_req *req, const void *buf, uint32_t len)
+{
+    struct anyhv_cursor *at = &req->wr;
+
+    if (len - 1 >= at->room)
+        return anyhv_req_write_across(req, buf, len);
+    __builtin_memcpy(at->ptr, buf, len);
+    at->ptr += len;
+    at->room -= len;
+    at->left -= len;
+    return ANYHV_OK;
+}
 
 /* Reads without moving on: for a header that decides who handles the request. */
 int anyhv_req_peek(struct anyhv_req *req, void *buf, uint32_t len);

@@ -133,7 +133,10 @@ enum anyhv_status {
     X(QUEUE_STATE, REFUSE, "queue %a started in status %b")                                        \
     X(QUEUE_BASE, REFUSE, "queue %a cannot start at index %b")                                     \
     X(INDIRECT_MIXED, REJECT, "indirect descriptor behind direct ones in a packed chain, head %a") \
-    X(STATUS_ORDER, IGNORE, "DRIVER_OK without FEATURES_OK: status write %a over %b")
+    X(STATUS_ORDER, IGNORE, "DRIVER_OK without FEATURES_OK: status write %a over %b")              \
+    X(QUEUE_JOURNAL, REFUSE, "queue %a: the journal of its requests makes no sense (%b)")          \
+    X(JOURNAL, BREAK, "the journal was changed behind our back: entry %a of %b")                   \
+    X(SUSPEND, IGNORE, "SUSPEND now or without the feature: status write %a over %b")
 
 enum anyhv_violation {
 #define X(id, outcome, text) ANYHV_V_##id,
@@ -168,7 +171,7 @@ struct anyhv_queue_counters {
     uint64_t rejected;   /* completed with length 0 because something was wrong */
     uint64_t returned;   /* given back to the ring by cancel */
     uint64_t dropped;    /* forgotten by a reset or a lost peer */
-    uint64_t bytes_in;   /* copied from the driver */
+    uint64_t bytes_in;   /* readable bytes that the device read or skipped before it answered */
     uint64_t bytes_out;  /* reported to the driver as written */
     uint64_t publishes;  /* batches of used entries made visible */
     uint64_t notifies;   /* notifications asked of the transport */

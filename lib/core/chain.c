@@ -14,38 +14,60 @@ enum take anyhv_chain_empty(struct anyhv_queue *q, uint16_t head)
     return TAKE_OK;
 }
 
+unsigned anyhv_chain_count(const struct anyhv_req *req, const struct anyhv_seg *seg)
+{
+    const struct anyhv_seg *block = req->segs;
+    unsigned places = ANYHV_REQ_SEGS, before = 0;
+
+    while (seg < block || seg > block + places) {
+        before += places;
+        block = req->queue->chunks[block[places - 1].link - 1].seg;
+        places = ANYHV_CHUNK_SEGS;
+    }
+    return before + (unsigned)(seg - block);
+}
+
 /*
  * Without a free chunk the chain waits for other requests to give theirs back; if there are none
  * it will never fit.
  */
-struct anyhv_chunk *anyhv_chain_grow(struct anyhv_req *req, uint16_t *next, uint16_t count,
-                                     enum take *why)
+struct anyhv_seg *anyhv_chain_grow(struct anyhv_req *req, struct anyhv_seg *last, enum take *why)
 {
-    struct anyhv_chunk *chunk = anyhv_core_chunk_take(req->queue, next);
-    unsigned own = (count - ANYHV_REQ_SEGS) / ANYHV_CHUNK_SEGS;
+    struct anyhv_queue *q = req->queue;
+    unsigned all = ANYHV_REQ_SEGS + q->nchunks * ANYHV_CHUNK_SEGS;
+    struct anyhv_chunk *chunk = anyhv_core_chunk_take(q, &last->link);
 
-    if (!chunk)
-        *why = own == req->queue->nchunks
-                   ? anyhv_chain_reject(req->queue, ANYHV_V_TOO_LONG, req->head, count)
+    if (!chunk) {
+        *why = anyhv_chain_count(req, last) + 1 == all
+                   ? anyhv_chain_reject(q, ANYHV_V_TOO_LONG, req->head, all)
                    : TAKE_STALLED;
-    return chunk;
+        return NULL;
+    }
+    if (!req->chunks)
+        req->chunks = last->link;
+    return chunk->seg;
 }
 
-enum take anyhv_chain_check(struct anyhv_queue *q, uint64_t addr, uint32_t len, unsigned perm)
+enum take anyhv_chain_find(struct anyhv_queue *q, struct anyhv_seg *seg, unsigned perm)
 {
-    switch (anyhv_mem_check(q->dev->mem, addr, len, perm)) {
+    struct anyhv_mem *mem = q->dev->mem;
+
+    seg->host = anyhv_mem_host(mem, seg->addr, seg->len, perm);
+    if (seg->host)
+        return TAKE_OK;
+    switch (anyhv_mem_check(mem, seg->addr, seg->len, perm)) { /* wrong, or to be mapped later? */
     case ANYHV_OK:
         return TAKE_OK;
     case ANYHV_E_PERM:
-        return anyhv_chain_reject(q, ANYHV_V_BAD_PERMISSION, addr, len);
+        return anyhv_chain_reject(q, ANYHV_V_BAD_PERMISSION, seg->addr, seg->len);
     default:
-        return anyhv_chain_reject(q, ANYHV_V_BAD_ADDRESS, addr, len);
+        return anyhv_chain_reject(q, ANYHV_V_BAD_ADDRESS, seg->addr, seg->len);
     }
 }
 
 enum take anyhv_chain_table(const struct chain *c, struct table *t, uint64_t addr, uint32_t len)
 {
-    t->mem = c->mem;
+    t->mem = c->req->mem;
     t->addr = addr;
     t->entries = len / DESC_SIZE;
     t->first = t->count = 0;

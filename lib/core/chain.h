@@ -15,6 +15,27 @@
 #define DESC_INDIRECT 4u
 #define DESC_SIZE     16u
 
+/* Packed rings, section 2.8.1: whose a descriptor is, seen from a lap of the ring. */
+#define DESC_AVAIL (1u << 7)
+#define DESC_USED  (1u << 15)
+
+static inline bool packed_is_available(uint16_t flags, bool wrap)
+{
+    return !!(flags & DESC_AVAIL) == wrap && !!(flags & DESC_USED) != wrap;
+}
+
+/* Moves a position @n slots on, n at most the size. */
+static inline void packed_forward(const struct anyhv_queue *q, uint16_t *at, bool *wrap, uint32_t n)
+{
+    uint32_t to = *at + n;
+
+    if (to >= q->size) {
+        to -= q->size;
+        *wrap = !*wrap;
+    }
+    *at = (uint16_t)to;
+}
+
 /*
  * Where the walk stands. A local of the function that walks: nothing that is likely takes its
  * address, so it lives in registers.
@@ -22,106 +43,160 @@
 struct chain {
     struct anyhv_queue *q;
     struct anyhv_req *req;
-    struct anyhv_mem *mem;
-    struct anyhv_seg *seg, *end; /* the next free place, and the end of its block */
-    uint16_t *next;              /* where the number of the block after goes */
-    uint32_t readable, writable;
-    uint16_t count; /* descriptors stored */
-    bool writing;
+    struct anyhv_seg *seg; /* the next free place */
+    struct anyhv_seg *end; /* of the block that it is in */
+    uint32_t total;        /* bytes of the part that the walk is in */
+    uint32_t fuel;         /* descriptors before there is something to look after */
+    uint32_t burnt;        /* descriptors that were given as fuel so far */
+    unsigned perm;         /* of that part: ANYHV_R, then ANYHV_W */
 };
-
-#define CHAIN_INLINE static inline __attribute__((always_inline))
-
-CHAIN_INLINE struct chain chain_begin(struct anyhv_queue *q, struct anyhv_req *req)
-{
-    req->chunks = 0;
-    req->rd.seg = req->segs;
-    req->rd.end = req->segs + ANYHV_REQ_SEGS;
-    req->rd.next = &req->chunks;
-    req->rd.off = 0;
-    return (struct chain){.q = q,
-                          .req = req,
-                          .mem = req->mem,
-                          .seg = req->segs,
-                          .end = req->segs + ANYHV_REQ_SEGS,
-                          .next = &req->chunks};
-}
-
-CHAIN_INLINE void chain_start_writing(struct chain *c)
-{
-    struct anyhv_cursor *at = &c->req->wr_start;
-
-    c->writing = true;
-    at->seg = c->seg;
-    at->end = c->end;
-    at->next = c->next;
-    at->off = 0;
-}
-
-CHAIN_INLINE void chain_end(struct chain *c)
-{
-    struct anyhv_req *req = c->req;
-
-    if (!c->writing) /* a cursor that never moves still has to point somewhere */
-        chain_start_writing(c);
-    req->rd.left = c->readable;
-    req->writable = c->writable;
-    req->wr_start.left = c->writable;
-    req->wr = req->wr_start;
-}
 
 /* Counts and reports; what a chain that cannot be served ends with. */
 enum take anyhv_chain_reject(struct anyhv_queue *q, enum anyhv_violation v, uint64_t a, uint64_t b);
-/*
- * A further block of places after @count of them, its number to *@next; NULL: *@why is
- * TAKE_STALLED or TAKE_REJECTED.
- */
-struct anyhv_chunk *anyhv_chain_grow(struct anyhv_req *req, uint16_t *next, uint16_t count,
-                                     enum take *why);
-/* No region holds this buffer in one piece: is it wrong, or to be mapped later (TAKE_OK)? */
-enum take anyhv_chain_check(struct anyhv_queue *q, uint64_t addr, uint32_t len, unsigned perm);
+/* A further block of places, linked to @last: the first of them, or NULL and *@why. */
+struct anyhv_seg *anyhv_chain_grow(struct anyhv_req *req, struct anyhv_seg *last, enum take *why);
+/* How many places are taken in front of @seg. */
+unsigned anyhv_chain_count(const struct anyhv_req *req, const struct anyhv_seg *seg);
+/* The region that answered last does not hold this buffer: sets its host pointer, or refuses it. */
+enum take anyhv_chain_find(struct anyhv_queue *q, struct anyhv_seg *seg, unsigned perm);
 /* An empty buffer is legal and carries nothing. */
 enum take anyhv_chain_empty(struct anyhv_queue *q, uint16_t head);
 
-/* Adds one buffer. The order is checked before the length: an empty buffer has a direction too. */
-CHAIN_INLINE enum take chain_add(struct chain *c, uint64_t addr, uint32_t len, bool write)
+/*
+ * The next free slot as a request with nothing in it, or NULL. Its state stays "free": a module may
+ * reset the device when it hears that a ring broke, in the middle of a walk.
+ */
+CORE_INLINE struct anyhv_req *chain_slot(struct anyhv_queue *q)
 {
-    unsigned perm = write ? ANYHV_W : ANYHV_R;
-    uint32_t total = write ? c->writable : c->readable;
+    struct anyhv_req *req = q->free;
+
+    if (UNLIKELY(!req))
+        return NULL;
+    q->free = req->next;
+    req->written_at = 0;
+    req->stale = false;
+    return req;
+}
+
+CORE_INLINE struct chain chain_begin(struct anyhv_queue *q, struct anyhv_req *req)
+{
+    return (struct chain){.q = q,
+                          .req = req,
+                          .seg = req->segs,
+                          .end = req->segs + ANYHV_REQ_SEGS,
+                          .fuel = ANYHV_REQ_SEGS,
+                          .burnt = ANYHV_REQ_SEGS,
+                          .perm = ANYHV_R};
+}
+
+/* A cursor at the start of a part of @total bytes, not 0. */
+CORE_INLINE void chain_cursor(struct anyhv_cursor *at, const struct anyhv_seg *first,
+                              uint32_t total)
+{
+    at->left = total;
+    at->room = 0;
+    at->seg = NULL;
+    if (LIKELY(first->host)) {
+        at->ptr = first->host;
+        at->room = first->len;
+    }
+}
+
+CORE_INLINE void chain_no_cursor(struct anyhv_cursor *at)
+{
+    at->left = 0;
+    at->room = 0;
+}
+
+/* The readable part ends. */
+CORE_INLINE void chain_readable_end(const struct chain *c)
+{
+    struct anyhv_req *req = c->req;
+
+    req->readable = c->total;
+    if (c->total)
+        chain_cursor(&req->rd, req->segs, c->total);
+    else
+        chain_no_cursor(&req->rd);
+}
+
+CORE_INLINE void chain_start_writing(struct chain *c)
+{
+    chain_readable_end(c);
+    c->req->wr_first = c->seg;
+    c->total = 0;
+    c->perm = ANYHV_W;
+}
+
+CORE_INLINE void chain_end(const struct chain *c)
+{
+    struct anyhv_req *req = c->req;
+
+    if (c->perm == ANYHV_W) {
+        req->writable = c->total;
+        chain_cursor(&req->wr, req->wr_first, c->total);
+    } else {
+        chain_readable_end(c);
+        req->writable = 0;
+        chain_no_cursor(&req->wr);
+    }
+}
+
+/*
+ * One descriptor is done with and there is another one. The fuel tells how many can be done without
+ * asking whether there is a place for them, or whether there are more than @max. TAKE_EMPTY: there
+ * are; counted by descriptors, so that a loop of empty ones ends as well.
+ */
+CORE_INLINE enum take chain_next(struct chain *c, uint32_t max)
+{
     enum take rc;
 
-    if (UNLIKELY(c->writing && !write))
-        return anyhv_chain_reject(c->q, ANYHV_V_ORDER, c->req->head, c->count);
+    if (LIKELY(--c->fuel))
+        return TAKE_OK;
+    if (c->burnt >= max)
+        return TAKE_EMPTY;
+    if (c->seg == c->end) {
+        c->seg = anyhv_chain_grow(c->req, c->end - 1, &rc);
+        if (!c->seg)
+            return rc;
+        c->end = c->seg + ANYHV_CHUNK_SEGS;
+    }
+    c->fuel = (uint32_t)(c->end - c->seg); /* empty descriptors took no place */
+    c->burnt += c->fuel;
+    return TAKE_OK;
+}
+
+/* Adds one buffer to the part that the walk is in. */
+CORE_INLINE enum take chain_add(struct chain *c, uint64_t addr, uint32_t len)
+{
+    struct anyhv_seg *seg = c->seg;
+
     if (UNLIKELY(len == 0))
         return anyhv_chain_empty(c->q, c->req->head);
-    if (UNLIKELY(len > UINT32_MAX - total))
+    if (UNLIKELY(__builtin_add_overflow(c->total, len, &c->total)))
         return anyhv_chain_reject(c->q, ANYHV_V_TOO_BIG, c->req->head, 0);
-    if (UNLIKELY(c->seg == c->end)) {
-        struct anyhv_chunk *chunk = anyhv_chain_grow(c->req, c->next, c->count, &rc);
+    seg->addr = addr;
+    seg->len = len;
+    c->seg = seg + 1;
+    if (LIKELY(core_hit(c->req->mem, addr, len, c->perm, &seg->host)))
+        return TAKE_OK;
+    return anyhv_chain_find(c->q, seg, c->perm);
+}
 
-        if (!chunk)
-            return rc;
-        c->seg = chunk->seg;
-        c->end = chunk->seg + ANYHV_CHUNK_SEGS;
-        c->next = &chunk->next;
+/*
+ * The same for a buffer whose direction @flags tell. The order is checked before the length: an
+ * empty buffer has a direction too.
+ */
+CORE_INLINE enum take chain_add_as(struct chain *c, uint16_t flags, uint64_t addr, uint32_t len)
+{
+    if ((flags ^ c->perm) & DESC_WRITE) { /* which has the value of ANYHV_W */
+        if (UNLIKELY(c->perm == ANYHV_W))
+            return anyhv_chain_reject(c->q, ANYHV_V_ORDER, c->req->head,
+                                      anyhv_chain_count(c->req, c->seg));
+        if (LIKELY(len))
+            chain_start_writing(c);
     }
-    if (write && !c->writing)
-        chain_start_writing(c);
-    c->seg->addr = addr;
-    c->seg->len = len;
-    c->seg->host = core_host(c->mem, addr, len, perm);
-    if (UNLIKELY(!c->seg->host)) {
-        rc = anyhv_chain_check(c->q, addr, len, perm);
-        if (rc != TAKE_OK)
-            return rc;
-    }
-    if (write)
-        c->writable = total + len;
-    else
-        c->readable = total + len;
-    c->seg++;
-    c->count++;
-    return TAKE_OK;
+    return chain_add(c, addr, len);
 }
 
 /*

@@ -61,7 +61,9 @@ int anyhv_config_set(struct anyhv_dev *dev, unsigned off, const void *buf, unsig
         return ANYHV_E_INVAL;
     memcpy(dev->config + off, buf, len);
     dev->state->generation++;
-    if (core_status_has(dev, ANYHV_S_DRIVER_OK) && !dev->lost)
+    if (dev->halt & ANYHV_HALT_SUSPENDED)
+        dev->announce = true; /* told when the driver is back */
+    else if (core_status_has(dev, ANYHV_S_DRIVER_OK) && !(dev->halt & ANYHV_HALT_LOST))
         dev->port->notify(dev, ANYHV_CONFIG);
     return ANYHV_OK;
 }
@@ -89,6 +91,8 @@ int anyhv_ctl_config_write(struct anyhv_dev *dev, uint32_t off, const void *buf,
         anyhv_core_violation(dev, ANYHV_CONFIG, ANYHV_V_CONFIG_READ_ONLY, off, len);
         return ANYHV_E_INVAL;
     }
+    if (dev->halt & ANYHV_HALT_SUSPENDED) /* section 2.1: ignored */
+        return ANYHV_OK;
     memcpy(dev->config + off, buf, len);
     if (ops->config_written)
         ops->config_written(dev, off, len);

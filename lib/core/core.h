@@ -2,11 +2,13 @@
 /*
  * What the files of lib/core know of each other.
  *
- *   run.c      the engine: kick, run, publish, quiesce          status.c   status machine, features
- *   queue.c    start and stop, slots, chunks, lists             config.c   configuration space
- *   split.c, packed.c   take a chain, put used entries          state.c    save, load, resume
- *   request.c  cursors over a chain                             device.c   attach, detach
- *   mem.c      guest memory
+ *   run.c      the engine: kick, run, publish                   status.c   status machine, features
+ *   drain.c    stop, quiesce, suspend: until nothing is held    config.c   configuration space
+ *   queue.c    start and stop, slots, chunks, lists             state.c    save, load, resume
+ *   split.c, packed.c   take chains, put used entries           journal.c  what is in work
+ *   serve.h    what these two share: chains to the device       device.c   attach, detach
+ *   chain.h    ... and how a chain becomes a request            mem.c      guest memory
+ *   request.c  cursors over a chain, answers
  */
 #ifndef ANYHV_CORE_H
 #define ANYHV_CORE_H
@@ -16,6 +18,7 @@
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define CORE_INLINE static inline __attribute__((always_inline))
 
 /* ANYHV_INDIRECT_MAX: entries of an indirect table that we follow. */
 #define ANYHV_INDIRECT_MAX 1024u
@@ -67,45 +70,79 @@ static inline bool core_has(const struct anyhv_dev *dev, uint64_t feature)
 {
     return (dev->state->driver_features & feature) != 0;
 }
+
+/* Rings are not touched at all. */
+#define HALT_DEAD                                                                           \
+    (ANYHV_HALT_STOPPED | ANYHV_HALT_BROKEN | ANYHV_HALT_NO_MEMORY | ANYHV_HALT_SUSPENDED | \
+     ANYHV_HALT_LOST | ANYHV_HALT_FORSAKEN)
+
+static inline bool core_usable(const struct anyhv_queue *q)
+{
+    return !((q->halt | q->dev->halt) & HALT_DEAD);
+}
+
+/* A drain still takes what a predecessor had taken: it would be lost otherwise. */
+static inline bool core_may_take(const struct anyhv_queue *q)
+{
+    uint32_t halt = q->halt | q->dev->halt;
+
+    return LIKELY(!halt) || (!(halt & HALT_DEAD) && q->journal.replay);
+}
+
+static inline bool core_started(const struct anyhv_queue *q)
+{
+    return !(q->halt & ANYHV_HALT_STOPPED);
+}
+
 struct anyhv_chunk *anyhv_core_chunk_take(struct anyhv_queue *q, uint16_t *link);
 void anyhv_core_chunks_free(struct anyhv_queue *q, struct anyhv_req *req);
-void anyhv_core_list_append(struct anyhv_queue *q, struct anyhv_list *list, struct anyhv_req *req);
-void anyhv_core_list_remove(struct anyhv_queue *q, struct anyhv_list *list, struct anyhv_req *req);
-static inline struct anyhv_req *core_slot(const struct anyhv_queue *q, uint16_t number)
-{
-    return number ? &q->reqs[number - 1] : NULL;
-}
-static inline struct anyhv_req *core_slot_take(struct anyhv_queue *q)
-{
-    struct anyhv_req *req = core_slot(q, q->free.head);
+void anyhv_core_list_append(struct anyhv_list *list, struct anyhv_req *req);
+void anyhv_core_list_remove(struct anyhv_list *list, struct anyhv_req *req);
 
-    if (!req)
-        return NULL;
-    q->free.head = req->next; /* last freed, first used: it is still in the cache */
-    req->written = 0;
-    req->asked = false;
-    req->mem_gen = req->mem->generation;
-    return req;
-}
-
-static inline void core_slot_free(struct anyhv_queue *q, struct anyhv_req *req)
+/* All that @req holds goes back; it is not on the free list yet. */
+static inline void core_slot_clear(struct anyhv_queue *q, struct anyhv_req *req)
 {
     if (UNLIKELY(req->chunks))
         anyhv_core_chunks_free(q, req);
     req->state = REQ_FREE;
-    if (UNLIKELY(++req->generation == 0))
-        req->generation = 1; /* a handle is never 0 */
-    req->next = q->free.head;
-    q->free.head = (uint16_t)(req->slot + 1);
+}
+
+static inline void core_slot_free(struct anyhv_queue *q, struct anyhv_req *req)
+{
+    core_slot_clear(q, req);
+    req->next = q->free; /* last freed, first used: it is still in the cache */
+    q->free = req;
+}
+
+/* The done list up to @end, with @last in front of that, is free. */
+static inline void core_done_free(struct anyhv_queue *q, struct anyhv_req *last,
+                                  struct anyhv_req *end)
+{
+    last->next = q->free;
+    q->free = q->done.head;
+    q->done.head = end;
+}
+
+/* Does anything but taking and answering happen to this queue's requests? */
+static inline void core_queue_watch(struct anyhv_queue *q)
+{
+    q->watched = q->journal.area || q->dev->mem->tracked;
+}
+
+/* The same for one request; @again: a predecessor had taken it. */
+static inline void core_req_watch(struct anyhv_req *req, bool again)
+{
+    req->replayed = again;
+    if (req->mem->tracked)
+        req->wr.room = 0; /* each write is to be reported */
 }
 
 void anyhv_core_queue_break(struct anyhv_queue *q, enum anyhv_violation v, uint64_t a, uint64_t b);
 void anyhv_core_queue_drop(struct anyhv_queue *q);
 void anyhv_core_queue_halt(struct anyhv_queue *q);
-void anyhv_core_queue_storage(
-    struct anyhv_queue *q); /* puts all slots and chunks on the free lists */
+/* Puts all slots and chunks on the free lists. */
+void anyhv_core_queue_storage(struct anyhv_queue *q);
 void anyhv_core_remap(struct anyhv_dev *dev);
-void anyhv_core_room(struct anyhv_dev *dev);
 uint32_t anyhv_core_queue_base(const struct anyhv_queue *q);
 static inline void core_queue_note(struct anyhv_queue *q) /* progress into the state block */
 {
@@ -117,30 +154,68 @@ static inline void core_queue_note(struct anyhv_queue *q) /* progress into the s
 /* ---- request.c ---- */
 void anyhv_core_req_unpin(struct anyhv_req *req);
 void anyhv_core_req_finish(struct anyhv_req *req); /* on the done list, to be published */
+/* Everything that is taken goes the long way once, and looks again. */
+void anyhv_core_reqs_stale(struct anyhv_queue *q);
 
 /* ---- run.c ---- */
 static inline void core_work(struct anyhv_dev *dev)
 {
-    if (!dev->running && !dev->lost)
+    if (!dev->running && !(dev->halt & ANYHV_HALT_LOST))
         dev->port->work(dev);
 }
+void anyhv_core_publish(struct anyhv_queue *q);
+void anyhv_core_publish_late(struct anyhv_queue *q); /* outside the queue's turn; decides, too */
+void anyhv_core_room(struct anyhv_dev *dev);
+
+/* ---- drain.c ---- */
 int anyhv_core_drain(struct anyhv_queue *q); /* ANYHV_OK, or ANYHV_LATER: requests are in work */
+void anyhv_core_suspend(struct anyhv_dev *dev);
+void anyhv_core_unsuspend(struct anyhv_dev *dev);
+void anyhv_core_report_quiet(struct anyhv_dev *dev); /* to whoever waits for it */
 
 /* ---- split.c, packed.c: the two ring layouts ---- */
-enum take anyhv_split_take(struct anyhv_queue *q, struct anyhv_req **req);
-void anyhv_split_put(
-    struct anyhv_queue *q); /* writes the done list to the used ring, publishes once */
+/* Hands chains to the device until the ring, the slots or the budget end. */
+enum take anyhv_split_serve(struct anyhv_queue *q, unsigned *budget);
+enum take anyhv_split_pull(struct anyhv_queue *q, struct anyhv_req **req);
+/* Writes the done list to the used ring, publishes once. */
+void anyhv_split_put(struct anyhv_queue *q);
 void anyhv_split_arm(struct anyhv_queue *q, bool on);
 bool anyhv_split_available(const struct anyhv_queue *q);
 bool anyhv_split_wants_notify(const struct anyhv_queue *q);
 void anyhv_split_untake(struct anyhv_queue *q, const struct anyhv_req *req);
 
-enum take anyhv_packed_take(struct anyhv_queue *q, struct anyhv_req **req);
+enum take anyhv_packed_serve(struct anyhv_queue *q, unsigned *budget);
+enum take anyhv_packed_pull(struct anyhv_queue *q, struct anyhv_req **req);
 void anyhv_packed_put(struct anyhv_queue *q);
 void anyhv_packed_arm(struct anyhv_queue *q, bool on);
 bool anyhv_packed_available(const struct anyhv_queue *q);
 bool anyhv_packed_wants_notify(const struct anyhv_queue *q);
 void anyhv_packed_untake(struct anyhv_queue *q, const struct anyhv_req *req);
+
+/* ---- journal.c ---- */
+struct shm_desc;
+/* At the start of a queue: takes over what a predecessor left. */
+int anyhv_journal_open(struct anyhv_queue *q);
+/* The queue stopped, nothing is in work: its next start is a fresh one. */
+void anyhv_journal_close(struct anyhv_queue *q);
+/* While journal.replay: the entry that is to be taken again next (split: a head); it was. */
+uint16_t anyhv_journal_replay(struct anyhv_queue *q);
+void anyhv_journal_replayed(struct anyhv_queue *q);
+/* Split: a chain is taken, goes back, is about to be used up to @end, @count of them were used. */
+void anyhv_journal_split_take(struct anyhv_queue *q, uint16_t head);
+void anyhv_journal_split_untake(struct anyhv_queue *q, uint16_t head);
+void anyhv_journal_split_using(struct anyhv_queue *q, const struct anyhv_req *end);
+void anyhv_journal_split_used(struct anyhv_queue *q, uint16_t count);
+/* Packed: the @nth descriptor of a chain that is walked; false: the free list is damaged. */
+bool anyhv_journal_packed_add(struct anyhv_queue *q, struct anyhv_req *req,
+                              const struct shm_desc *desc, uint16_t nth);
+void anyhv_journal_packed_take(struct anyhv_queue *q, const struct anyhv_req *req);
+void anyhv_journal_packed_untake(struct anyhv_queue *q, const struct anyhv_req *req);
+void anyhv_journal_packed_using(struct anyhv_queue *q, const struct anyhv_req *end);
+void anyhv_journal_packed_used(struct anyhv_queue *q, uint16_t count);
+/* The @nth descriptor of a chain that is taken again; false: it is no chain any more. */
+bool anyhv_journal_packed_desc(struct anyhv_queue *q, struct anyhv_req *req, uint16_t nth,
+                               struct shm_desc *out);
 
 /* ---- mem.c ---- */
 
@@ -153,15 +228,47 @@ static inline void core_dirty(struct anyhv_mem *mem, uint64_t addr, uint64_t len
         mem->ops->dirty(mem, addr, len);
 }
 
-/* As anyhv_mem_host, the likely case without a call. */
-static inline uint8_t *core_host(struct anyhv_mem *mem, uint64_t addr, uint32_t len, unsigned perm)
+/* As anyhv_mem_host, if the region that answered last holds it. */
+CORE_INLINE bool core_hit(const struct anyhv_mem *mem, uint64_t addr, uint32_t len, unsigned perm,
+                          uint8_t **host)
 {
     const struct anyhv_region *region = mem->last;
     uint64_t off = addr - region->addr;
 
-    if (LIKELY(off < region->size && len <= region->size - off && (region->perm & perm)))
-        return region->host + off;
-    return anyhv_mem_host(mem, addr, len, perm);
+    if (UNLIKELY(off >= region->size || len > region->size - off || !(region->perm & perm)))
+        return false;
+    *host = region->host + off;
+    return true;
+}
+
+/* Requests that were taken and are not used. */
+static inline uint16_t core_inflight(const struct anyhv_queue *q)
+{
+    return (uint16_t)(q->seq_next - q->seq_used);
+}
+
+/*
+ * Section 2.7.9 and 2.8.7: with IN_ORDER one used entry may stand for a batch, in the place of the
+ * batch's first and with the values of its last. Buffers it skips count as filled, so a short one
+ * ends a batch. May @req be skipped, with @next behind it?
+ */
+static inline bool core_may_skip(const struct anyhv_req *req, const struct anyhv_req *next)
+{
+    return next && next->seq == (uint16_t)(req->seq + 1) && req->used == req->writable;
+}
+
+/* Where the answers end that can be used now: NULL, or with IN_ORDER the first out of order. */
+static inline struct anyhv_req *core_done_end(const struct anyhv_queue *q)
+{
+    struct anyhv_req *req = NULL;
+
+    if (UNLIKELY(q->in_order)) {
+        uint16_t seq = q->seq_used;
+
+        for (req = q->done.head; req && req->seq == seq; req = req->next)
+            seq++;
+    }
+    return req;
 }
 
 /* Is the event at @event among those from @from (exclusive) to @to? Section 2.7.10, modulo 2^16. */

@@ -47,6 +47,11 @@ size_t anyhv_storage_size(const struct anyhv_device_ops *ops, const struct anyhv
     return ANYHV_STORAGE_SIZE(ops->queues, requests(limits), segs(ops, limits));
 }
 
+static size_t journal_size(const struct anyhv_device_ops *ops)
+{
+    return ANYHV_JOURNAL_SIZE(ops->queues, max_size(ops));
+}
+
 static bool ops_valid(const struct anyhv_device_ops *ops)
 {
     uint16_t max = max_size(ops);
@@ -65,7 +70,8 @@ static bool how_valid(const struct anyhv_attach *how)
     if (!how->ops || !ops_valid(how->ops) || !how->mem || !how->port || !how->storage ||
         !how->state)
         return false;
-    return how->port->notify && how->port->work && ((uintptr_t)how->state & 7) == 0;
+    return how->port->notify && how->port->work &&
+           (((uintptr_t)how->state | (uintptr_t)how->journal) & 7) == 0;
 }
 
 /* Cuts the caller's storage into queues, request slots and chunks. */
@@ -85,6 +91,7 @@ static void carve(struct anyhv_dev *dev, const struct anyhv_attach *how)
         q->dev = dev;
         q->index = i;
         q->state = &dev->state->queue[i];
+        q->halt = ANYHV_HALT_STOPPED;
         q->nreqs = nreqs;
         q->nchunks = nchunks;
         q->reqs = (void *)at;
@@ -92,6 +99,19 @@ static void carve(struct anyhv_dev *dev, const struct anyhv_attach *how)
         q->chunks = (void *)at;
         at += nchunks * sizeof(struct anyhv_chunk);
         anyhv_core_queue_storage(q);
+    }
+}
+
+/* Cuts the caller's journal into one for each queue. */
+static void share_journal(struct anyhv_dev *dev, const struct anyhv_attach *how)
+{
+    size_t each = journal_size(how->ops) / how->ops->queues;
+    uint8_t *at = how->journal;
+
+    for (uint16_t i = 0; at && i < how->ops->queues; i++) {
+        dev->queues[i].journal = (struct anyhv_journal){.area = at + i * each, .size = each};
+        if (!how->resume)
+            anyhv_journal_close(&dev->queues[i]);
     }
 }
 
@@ -118,7 +138,8 @@ int anyhv_dev_attach(struct anyhv_dev *dev, const struct anyhv_attach *how)
     if (!how_valid(how))
         return ANYHV_E_INVAL;
     size = ANYHV_STATE_SIZE(how->ops->queues, how->ops->config_len);
-    if (how->state_size < size || how->storage_size < anyhv_storage_size(how->ops, &how->limits))
+    if (how->state_size < size || how->storage_size < anyhv_storage_size(how->ops, &how->limits) ||
+        (how->journal && how->journal_size < journal_size(how->ops)))
         return ANYHV_E_NORES;
 
     memset(dev, 0, sizeof(*dev));
@@ -130,7 +151,9 @@ int anyhv_dev_attach(struct anyhv_dev *dev, const struct anyhv_attach *how)
     dev->port_priv = how->port_priv;
     dev->config = (uint8_t *)&dev->state->queue[how->ops->queues];
     dev->offered = anyhv_core_offer(how->ops, how->port, how->withhold);
+    dev->halt = ANYHV_HALT_STOPPED | (how->mem->lost ? ANYHV_HALT_FORSAKEN : 0u);
     carve(dev, how);
+    share_journal(dev, how);
     if (!how->resume)
         fresh_state(dev, (uint32_t)size);
     dev->next_in_mem = dev->mem->devs;
@@ -141,12 +164,13 @@ int anyhv_dev_attach(struct anyhv_dev *dev, const struct anyhv_attach *how)
     return rc;
 }
 
-/* The state block is left as it is: a resuming successor may want it. */
+/* State block and journal are left as they are: a resuming successor may want them. */
 void anyhv_dev_detach(struct anyhv_dev *dev)
 {
     struct anyhv_dev **link = &dev->mem->devs;
 
     ANYHV_ASSERT(!dev->running);
+    dev->halt |= ANYHV_HALT_STOPPED;
     for (unsigned i = 0; i < dev->ops->queues; i++)
         anyhv_core_queue_halt(&dev->queues[i]);
     if (dev->started && dev->ops->stop)

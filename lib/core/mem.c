@@ -92,6 +92,7 @@ int anyhv_mem_check(struct anyhv_mem *mem, uint64_t addr, uint64_t len, unsigned
         const struct anyhv_region *region = find(mem, addr);
         uint64_t n;
 
+        mem->toil++;
         if (region) {
             if ((region->perm & perm & RW) != (perm & RW))
                 return ANYHV_E_PERM;
@@ -112,8 +113,11 @@ int anyhv_mem_check(struct anyhv_mem *mem, uint64_t addr, uint64_t len, unsigned
 /* What an op answered: a guest that is gone is remembered. */
 static int noted(struct anyhv_mem *mem, int rc)
 {
-    if (rc == ANYHV_E_LOST)
+    if (rc == ANYHV_E_LOST && !mem->lost) {
         mem->lost = true;
+        for (struct anyhv_dev *dev = mem->devs; dev; dev = dev->next_in_mem)
+            dev->halt |= ANYHV_HALT_FORSAKEN;
+    }
     return rc;
 }
 
@@ -209,6 +213,7 @@ static int copy(struct anyhv_mem *mem, uint64_t addr, uint8_t *buf, uint32_t len
         uint32_t n = len;
         int rc = copy_one(mem, addr, buf, &n, perm);
 
+        mem->toil++;
         if (rc)
             return rc;
         addr += n;
@@ -288,7 +293,6 @@ static void insert(struct anyhv_mem *mem, const struct anyhv_region *region)
 /* Nothing in core may still believe the old table when this returns. */
 static void table_changed(struct anyhv_mem *mem)
 {
-    mem->generation++;
     mem->last = &nowhere;
     for (struct anyhv_dev *dev = mem->devs; dev; dev = dev->next_in_mem)
         anyhv_core_remap(dev);
@@ -347,6 +351,17 @@ int anyhv_mem_replace(struct anyhv_mem *mem, const struct anyhv_region *regions,
         insert(mem, &regions[i]);
     table_changed(mem);
     return ANYHV_OK;
+}
+
+void anyhv_mem_track(struct anyhv_mem *mem, bool on)
+{
+    mem->tracked = on && mem->ops && mem->ops->dirty;
+    for (struct anyhv_dev *dev = mem->devs; dev; dev = dev->next_in_mem) {
+        for (unsigned i = 0; i < dev->ops->queues; i++) {
+            anyhv_core_reqs_stale(&dev->queues[i]); /* requests in work write the other way now */
+            core_queue_watch(&dev->queues[i]);
+        }
+    }
 }
 
 void anyhv_mem_room(struct anyhv_mem *mem)

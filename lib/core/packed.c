@@ -9,10 +9,7 @@
  *   [C] full fence between our store and our load of the other side's event words (run.c)
  *   [D] event offset before event flags, release  <-> driver: read flags, then offset
  */
-#include "chain.h"
-
-#define DESC_AVAIL    (1u << 7)
-#define DESC_USED     (1u << 15)
+#include "serve.h"
 
 #define EVENT_ENABLE  0u
 #define EVENT_DISABLE 1u
@@ -21,23 +18,6 @@
 static uint8_t *slot_at(const struct anyhv_queue *q, uint16_t i)
 {
     return q->desc + (size_t)i * DESC_SIZE;
-}
-
-static bool is_available(uint16_t flags, bool wrap)
-{
-    return !!(flags & DESC_AVAIL) == wrap && !!(flags & DESC_USED) != wrap;
-}
-
-/* Moves a position @n slots on, n at most the size. */
-static void forward(const struct anyhv_queue *q, uint16_t *at, bool *wrap, uint32_t n)
-{
-    uint32_t to = *at + n;
-
-    if (to >= q->size) {
-        to -= q->size;
-        *wrap = !*wrap;
-    }
-    *at = (uint16_t)to;
 }
 
 /* ---- taking a chain ---- */
@@ -50,15 +30,20 @@ static enum take walk_table(struct chain *c, const struct shm_desc *desc)
 
     if (!c->q->indirect)
         return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_OFF, c->req->head, desc->hi);
-    if (c->count)
-        return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_MIXED, c->req->head, c->count);
+    if (c->seg != c->req->segs)
+        return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_MIXED, c->req->head,
+                                  anyhv_chain_count(c->req, c->seg));
     rc = anyhv_chain_table(c, &table, desc->addr, desc->len);
-    for (uint32_t i = 0; rc == TAKE_OK && i < table.entries; i++) {
+    for (uint32_t i = 0; rc == TAKE_OK; i++) {
         struct shm_desc entry;
 
         rc = anyhv_chain_table_entry(c, &table, i, &entry);
         if (rc == TAKE_OK)
-            rc = chain_add(c, entry.addr, entry.len, entry.hi & DESC_WRITE);
+            rc = chain_add_as(c, entry.hi, entry.addr, entry.len);
+        if (i + 1 == table.entries)
+            break;
+        if (rc == TAKE_OK)
+            rc = chain_next(c, UINT32_MAX);
     }
     return rc;
 }
@@ -79,73 +64,145 @@ static enum take broken(struct anyhv_queue *q, enum anyhv_violation v, uint64_t 
     return TAKE_BROKEN;
 }
 
+/* The next descriptor of the chain: in the ring, or in the journal it was copied to. */
+CORE_INLINE enum take follow(struct chain *c, uint16_t *at, bool *wrap, uint16_t nth,
+                             struct shm_desc *desc)
+{
+    struct anyhv_queue *q = c->q;
+
+    packed_forward(q, at, wrap, 1);
+    if (UNLIKELY(q->watched && q->journal.replay)) {
+        if (!anyhv_journal_packed_desc(q, c->req, nth, desc))
+            return broken(q, ANYHV_V_JOURNAL, c->req->log_first, nth);
+        return TAKE_OK;
+    }
+    *desc = shm_load_desc(slot_at(q, *at));
+    if (UNLIKELY(!packed_is_available(desc->hi, *wrap)))
+        return broken(q, ANYHV_V_PACKED_PARTIAL, q->next_avail, *at);
+    return TAKE_OK;
+}
+
 /*
  * Walks to the end of the chain even if a descriptor on the way is refused: the number of slots
  * must be known to give the chain back. The buffer id stands in the last one.
  */
-CHAIN_INLINE enum take walk(struct chain *c, struct shm_desc desc)
+CORE_INLINE enum take walk(struct chain *c, struct shm_desc desc)
 {
     struct anyhv_queue *q = c->q;
     uint16_t at = q->next_avail;
-    bool wrap = q->avail_wrap;
+    bool wrap = q->avail_wrap, log = q->watched && q->journal.area && !q->journal.replay;
     enum take rc = TAKE_OK;
     uint16_t seen = 1;
 
     for (;; seen++) {
-        if (desc.hi & DESC_INDIRECT) {
+        if (UNLIKELY(log) && !anyhv_journal_packed_add(q, c->req, &desc, (uint16_t)(seen - 1)))
+            return broken(q, ANYHV_V_JOURNAL, c->req->log_first, seen);
+        if (UNLIKELY(desc.hi & DESC_INDIRECT)) {
             if (desc.hi & DESC_NEXT)
                 return broken(q, ANYHV_V_INDIRECT_NEXT, at, desc.hi);
             if (rc == TAKE_OK)
                 rc = walk_indirect(c, desc);
-        } else if (rc == TAKE_OK) {
-            rc = chain_add(c, desc.addr, desc.len, desc.hi & DESC_WRITE);
+        } else if (LIKELY(rc == TAKE_OK)) {
+            rc = chain_add_as(c, desc.hi, desc.addr, desc.len);
         }
-        if (rc == TAKE_STALLED)
-            return rc;
-        if (!(desc.hi & DESC_NEXT))
+        if (!(desc.hi & DESC_NEXT) || rc == TAKE_STALLED)
             break;
-        if (seen == q->size)
+        if (UNLIKELY(seen == q->size))
             return broken(q, ANYHV_V_CHAIN_LOOP, q->next_avail, q->size);
-        forward(q, &at, &wrap, 1);
-        desc = shm_load_desc(slot_at(q, at));
-        if (!is_available(desc.hi, wrap))
-            return broken(q, ANYHV_V_PACKED_PARTIAL, q->next_avail, at);
+        if (follow(c, &at, &wrap, seen, &desc) != TAKE_OK)
+            return TAKE_BROKEN;
+        if (LIKELY(rc == TAKE_OK))
+            rc = chain_next(c, UINT32_MAX);
     }
-    if ((uint32_t)q->inflight_descs + seen > q->size)
+    if (rc == TAKE_STALLED)
+        return rc;
+    if (UNLIKELY((uint32_t)q->inflight_descs + seen > q->size))
         return broken(q, ANYHV_V_INFLIGHT, (uint32_t)q->inflight_descs + seen, q->size);
     c->req->head = desc.lo;
     c->req->ndesc = seen;
     return rc;
 }
 
-enum take anyhv_packed_take(struct anyhv_queue *q, struct anyhv_req **out)
+/* The first descriptor of a chain that a predecessor had taken, or of the driver's next. */
+CORE_INLINE enum take first_desc(struct anyhv_queue *q, struct anyhv_req *req, struct shm_desc *out)
 {
-    struct shm_desc first = shm_load_desc(slot_at(q, q->next_avail)); /* [A] */
-    struct anyhv_req *req;
+    if (UNLIKELY(q->watched && q->journal.replay)) {
+        req->log_first = anyhv_journal_replay(q);
+        return anyhv_journal_packed_desc(q, req, 0, out)
+                   ? TAKE_OK
+                   : broken(q, ANYHV_V_JOURNAL, req->log_first, 0);
+    }
+    *out = shm_load_desc(slot_at(q, q->next_avail)); /* [A] */
+    return packed_is_available(out->hi, q->avail_wrap) ? TAKE_OK : TAKE_EMPTY;
+}
+
+static void taken_watched(struct anyhv_queue *q, struct anyhv_req *req)
+{
+    bool again = q->journal.replay;
+
+    core_req_watch(req, again);
+    if (again) {
+        anyhv_journal_replayed(q);
+        return;
+    }
+    packed_forward(q, &q->next_avail, &q->avail_wrap, req->ndesc);
+    core_queue_note(q);
+    if (q->journal.area)
+        anyhv_journal_packed_take(q, req);
+}
+
+/* The chain counts as taken from here on; a successor must know, before anything is done. */
+CORE_INLINE void taken(struct anyhv_queue *q, struct anyhv_req *req)
+{
+    q->inflight_descs = (uint16_t)(q->inflight_descs + req->ndesc);
+    if (UNLIKELY(q->watched)) {
+        taken_watched(q, req);
+        return;
+    }
+    packed_forward(q, &q->next_avail, &q->avail_wrap, req->ndesc);
+    core_queue_note(q);
+}
+
+CORE_INLINE enum take take_chain(struct anyhv_queue *q, struct anyhv_req **out)
+{
+    struct anyhv_req *req = q->free; /* only looked at until it is known that there is a chain */
+    struct shm_desc first;
     struct chain chain;
     enum take rc;
 
-    if (!is_available(first.hi, q->avail_wrap))
-        return TAKE_EMPTY;
-    req = core_slot_take(q);
-    if (!req)
-        return TAKE_STALLED;
+    if (UNLIKELY(!req))
+        return anyhv_packed_available(q) || q->journal.replay ? TAKE_STALLED : TAKE_EMPTY;
+    rc = first_desc(q, req, &first);
+    if (rc != TAKE_OK)
+        return rc;
+    chain_slot(q);
     req->head = q->next_avail; /* for reports, until the buffer id is known */
     chain = chain_begin(q, req);
     rc = walk(&chain, first);
-    if (rc > TAKE_REJECTED) {
+    if (UNLIKELY(rc > TAKE_REJECTED)) {
         core_slot_free(q, req);
         return rc;
     }
     chain_end(&chain);
-    forward(q, &q->next_avail, &q->avail_wrap, req->ndesc);
-    q->inflight_descs = (uint16_t)(q->inflight_descs + req->ndesc);
+    taken(q, req);
     *out = req;
     return rc;
 }
 
+enum take anyhv_packed_serve(struct anyhv_queue *q, unsigned *budget)
+{
+    return serve(q, budget, take_chain);
+}
+
+enum take anyhv_packed_pull(struct anyhv_queue *q, struct anyhv_req **req)
+{
+    return take_one(q, req, take_chain);
+}
+
 void anyhv_packed_untake(struct anyhv_queue *q, const struct anyhv_req *req)
 {
+    if (q->journal.area)
+        anyhv_journal_packed_untake(q, req);
     if (q->next_avail < req->ndesc) {
         q->next_avail = (uint16_t)(q->next_avail + q->size);
         q->avail_wrap = !q->avail_wrap;
@@ -156,9 +213,9 @@ void anyhv_packed_untake(struct anyhv_queue *q, const struct anyhv_req *req)
 
 /* ---- giving it back ---- */
 
-static uint16_t used_flags(bool wrap, const struct anyhv_req *req)
+static uint16_t used_flags(bool wrap, uint32_t written)
 {
-    return (uint16_t)((wrap ? DESC_AVAIL | DESC_USED : 0) | (req->written ? DESC_WRITE : 0));
+    return (uint16_t)((wrap ? DESC_AVAIL | DESC_USED : 0) | (written ? DESC_WRITE : 0));
 }
 
 /* The first descriptor of a batch, whose flags are written last. */
@@ -167,59 +224,75 @@ struct first {
     uint16_t value;
 };
 
-static void write_used(struct anyhv_queue *q, uint16_t at, bool wrap, const struct anyhv_req *req,
-                       struct first *first)
+static inline void write_used(struct anyhv_queue *q, uint16_t at, bool wrap,
+                              const struct anyhv_req *req, struct first *first)
 {
     uint8_t *slot = slot_at(q, at);
+    uint16_t flags = used_flags(wrap, req->used);
 
-    shm_store32(slot + 8, req->written);
+    shm_store32(slot + 8, req->used);
     shm_store16(slot + 12, req->head);
-    if (!first->flags) {
-        first->flags = slot + 14;
-        first->value = used_flags(wrap, req);
-    } else {
-        shm_store16(slot + 14, used_flags(wrap, req));
-    }
+    if (!first->flags)
+        *first = (struct first){slot + 14, flags};
+    else
+        shm_store16(slot + 14, flags);
+}
+
+static void dirty_slot(struct anyhv_queue *q, uint16_t at)
+{
     core_dirty(q->dev->mem, q->state->desc + (uint64_t)at * DESC_SIZE + 8, 8);
 }
 
-/* As for the split ring: with IN_ORDER one used descriptor may stand for a batch, section 2.8.7. */
-static bool may_skip(const struct anyhv_queue *q, const struct anyhv_req *req,
-                     const struct anyhv_req *next)
+/*
+ * Writes the used descriptors of the answers up to @end, all but the first flags; the answers are
+ * free then. Returns how many.
+ */
+static inline uint16_t write_batch(struct anyhv_queue *q, struct anyhv_req *end,
+                                   struct first *first)
 {
-    return q->in_order && next && next->seq == (uint16_t)(req->seq + 1) &&
-           req->written == req->writable;
+    bool tracked = q->dev->mem->tracked, in_order = q->in_order;
+    uint16_t place = q->next_used, used = q->next_used, count = 0, descs = 0;
+    bool place_wrap = q->used_wrap, wrap = q->used_wrap;
+    struct anyhv_req *req = q->done.head, *last = NULL;
+
+    for (; req != end; last = req, req = req->next) {
+        count++;
+        descs = (uint16_t)(descs + req->ndesc);
+        packed_forward(q, &used, &wrap, req->ndesc);
+        core_slot_clear(q, req);
+        if (UNLIKELY(in_order && core_may_skip(req, req->next)))
+            continue;
+        write_used(q, place, place_wrap, req, first);
+        if (UNLIKELY(tracked))
+            dirty_slot(q, place);
+        place = used;
+        place_wrap = wrap;
+    }
+    if (last)
+        core_done_free(q, last, end);
+    q->next_used = used;
+    q->used_wrap = wrap;
+    q->unnotified += descs;
+    q->inflight_descs = (uint16_t)(q->inflight_descs - descs);
+    return count;
 }
 
 void anyhv_packed_put(struct anyhv_queue *q)
 {
-    struct anyhv_req *req = core_slot(q, q->done.head);
-    uint16_t place = q->next_used;
-    bool place_wrap = q->used_wrap;
+    struct anyhv_req *end = core_done_end(q);
     struct first first = {0};
+    uint16_t count;
 
-    while (req && (!q->in_order || req->seq == q->seq_used)) {
-        struct anyhv_req *next = core_slot(q, req->next);
-
-        forward(q, &q->next_used, &q->used_wrap, req->ndesc);
-        q->unnotified += req->ndesc;
-        q->seq_used++;
-        q->inflight--;
-        q->inflight_descs = (uint16_t)(q->inflight_descs - req->ndesc);
-        q->ndone--;
-        if (!may_skip(q, req, next)) {
-            write_used(q, place, place_wrap, req, &first);
-            place = q->next_used;
-            place_wrap = q->used_wrap;
-        }
-        core_slot_free(q, req);
-        req = next;
-    }
-    q->done.head = req ? (uint16_t)(req->slot + 1) : 0;
-    if (!req)
-        q->done.tail = 0;
-    if (first.flags)
-        shm_store16_release(first.flags, first.value); /* [B] */
+    if (UNLIKELY(q->journal.area))
+        anyhv_journal_packed_using(q, end);
+    count = write_batch(q, end, &first);
+    q->seq_used = (uint16_t)(q->seq_used + count);
+    q->ndone = (uint16_t)(q->ndone - count);
+    if (count == 0)
+        return;
+    shm_store16_release(first.flags, first.value); /* [B] */
+    if (UNLIKELY(q->journal.area))
+        anyhv_journal_packed_used(q, count);
 }
 
 /* ---- notifications ---- */
@@ -240,7 +313,7 @@ void anyhv_packed_arm(struct anyhv_queue *q, bool on)
 
 bool anyhv_packed_available(const struct anyhv_queue *q)
 {
-    return is_available(shm_load16(slot_at(q, q->next_avail) + 14), q->avail_wrap);
+    return packed_is_available(shm_load16(slot_at(q, q->next_avail) + 14), q->avail_wrap);
 }
 
 /* Section 2.8.10; both words in one load, so that they belong together. */

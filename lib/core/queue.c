@@ -4,9 +4,16 @@
 
 /* ---- slots, chunks, lists ---- */
 
+/* Where a chunk says which one comes next, in a chain or on the free list. */
+static uint16_t *chunk_link(struct anyhv_chunk *chunk)
+{
+    return &chunk->seg[ANYHV_CHUNK_SEGS - 1].link;
+}
+
 void anyhv_core_queue_storage(struct anyhv_queue *q)
 {
-    for (uint16_t i = 0; i < q->nreqs; i++) {
+    q->free = NULL;
+    for (uint16_t i = q->nreqs; i-- > 0;) {
         struct anyhv_req *req = &q->reqs[i];
 
         memset(req, 0, sizeof(*req));
@@ -14,11 +21,11 @@ void anyhv_core_queue_storage(struct anyhv_queue *q)
         req->mem = q->dev->mem;
         req->slot = i;
         req->generation = 1;
-        req->next = i + 1 < q->nreqs ? (uint16_t)(i + 2) : 0;
+        req->next = q->free;
+        q->free = req;
     }
-    q->free.head = 1;
     for (uint16_t i = 0; i < q->nchunks; i++)
-        q->chunks[i].next = i + 1 < q->nchunks ? (uint16_t)(i + 2) : 0;
+        *chunk_link(&q->chunks[i]) = i + 1 < q->nchunks ? (uint16_t)(i + 2) : 0;
     q->free_chunk = q->nchunks ? 1 : 0;
     q->free_chunks = q->nchunks;
 }
@@ -31,9 +38,9 @@ struct anyhv_chunk *anyhv_core_chunk_take(struct anyhv_queue *q, uint16_t *link)
         return NULL;
     chunk = &q->chunks[q->free_chunk - 1];
     *link = q->free_chunk;
-    q->free_chunk = chunk->next;
+    q->free_chunk = *chunk_link(chunk);
     q->free_chunks--;
-    chunk->next = 0;
+    *chunk_link(chunk) = 0;
     return chunk;
 }
 
@@ -42,10 +49,10 @@ void anyhv_core_chunks_free(struct anyhv_queue *q, struct anyhv_req *req)
     uint16_t number = req->chunks;
 
     while (number) {
-        struct anyhv_chunk *chunk = &q->chunks[number - 1];
-        uint16_t next = chunk->next;
+        uint16_t *link = chunk_link(&q->chunks[number - 1]);
+        uint16_t next = *link;
 
-        chunk->next = q->free_chunk;
+        *link = q->free_chunk;
         q->free_chunk = number;
         q->free_chunks++;
         number = next;
@@ -53,27 +60,25 @@ void anyhv_core_chunks_free(struct anyhv_queue *q, struct anyhv_req *req)
     req->chunks = 0;
 }
 
-void anyhv_core_list_append(struct anyhv_queue *q, struct anyhv_list *list, struct anyhv_req *req)
+void anyhv_core_list_append(struct anyhv_list *list, struct anyhv_req *req)
 {
-    uint16_t number = (uint16_t)(req->slot + 1);
-
-    req->next = 0;
+    req->next = NULL;
     req->prev = list->tail;
     if (list->tail)
-        q->reqs[list->tail - 1].next = number;
+        list->tail->next = req;
     else
-        list->head = number;
-    list->tail = number;
+        list->head = req;
+    list->tail = req;
 }
 
-void anyhv_core_list_remove(struct anyhv_queue *q, struct anyhv_list *list, struct anyhv_req *req)
+void anyhv_core_list_remove(struct anyhv_list *list, struct anyhv_req *req)
 {
     if (req->prev)
-        q->reqs[req->prev - 1].next = req->next;
+        req->prev->next = req->next;
     else
         list->head = req->next;
     if (req->next)
-        q->reqs[req->next - 1].prev = req->prev;
+        req->next->prev = req->prev;
     else
         list->tail = req->prev;
 }
@@ -170,16 +175,17 @@ void anyhv_core_remap(struct anyhv_dev *dev)
         struct anyhv_queue_setup setup;
         uint64_t bad;
 
-        if (!q->started)
+        anyhv_core_reqs_stale(q);
+        if (!core_started(q))
             continue;
         setup = setup_of(q);
         forget_regions(q);
         if (map_rings(q, &setup, q->packed, &bad)) {
-            q->no_memory = true;
+            q->halt |= ANYHV_HALT_NO_MEMORY;
             continue;
         }
-        back |= q->no_memory;
-        q->no_memory = false;
+        back |= (q->halt & ANYHV_HALT_NO_MEMORY) != 0;
+        q->halt &= ~(uint32_t)ANYHV_HALT_NO_MEMORY;
         q->pending = true;
     }
     if (back)
@@ -228,7 +234,6 @@ static void start_at(struct anyhv_queue *q, uint32_t base)
         q->avail_wrap = q->used_wrap = false;
     }
     q->avail_seen = q->next_avail;
-    q->inflight = 0;
     q->inflight_descs = 0;
     q->seq_next = q->seq_used = 0;
     q->notified = false; /* the first completion always notifies */
@@ -236,7 +241,6 @@ static void start_at(struct anyhv_queue *q, uint32_t base)
     q->retry = false;
     q->muted = true; /* whatever the ring says: the first look arms it */
     q->stalled = false;
-    core_queue_note(q);
 }
 
 int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
@@ -250,7 +254,8 @@ int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
     if (queue >= dev->ops->queues)
         return refuse(dev, ANYHV_V_QUEUE_SIZE, queue, setup->size, ANYHV_E_INVAL);
     q = &dev->queues[queue];
-    if (q->started || q->broken || dev->lost || !core_status_has(dev, ANYHV_S_FEATURES_OK))
+    if (core_started(q) || (q->halt & ANYHV_HALT_BROKEN) || (dev->halt & ANYHV_HALT_LOST) ||
+        !core_status_has(dev, ANYHV_S_FEATURES_OK))
         return refuse(dev, ANYHV_V_QUEUE_STATE, queue, dev->state->status, ANYHV_E_STATE);
     rc = check_setup(dev, queue, setup, packed);
     if (rc)
@@ -266,16 +271,21 @@ int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
     q->event_idx = core_has(dev, ANYHV_F_EVENT_IDX);
     q->indirect = core_has(dev, ANYHV_F_INDIRECT_DESC);
     q->in_order = core_has(dev, ANYHV_F_IN_ORDER);
+    start_at(q, setup->base);
+    rc = anyhv_journal_open(q);
+    if (rc) {
+        unmap_rings(q);
+        return refuse(dev, ANYHV_V_QUEUE_JOURNAL, queue, setup->size, rc);
+    }
     q->state->desc = setup->desc;
     q->state->driver = setup->driver;
     q->state->device = setup->device;
     q->state->size = setup->size;
     q->state->enabled = 1;
-    q->started = true;
-    q->draining = false;
-    q->no_memory = false;
+    core_queue_note(q);
+    core_queue_watch(q);
+    q->halt &= ~(uint32_t)(ANYHV_HALT_STOPPED | ANYHV_HALT_DRAINING | ANYHV_HALT_NO_MEMORY);
     q->pending = true;
-    start_at(q, setup->base);
     if (dev->port->queue_changed)
         dev->port->queue_changed(dev, queue);
     core_work(dev);
@@ -293,28 +303,29 @@ void anyhv_core_queue_drop(struct anyhv_queue *q)
         if (req->state == REQ_FREE)
             continue;
         anyhv_core_req_unpin(req);
+        req->rd.room = req->wr.room = 0;
         core_slot_free(q, req);
         q->counters.dropped++;
     }
     q->held = q->done = (struct anyhv_list){0};
     q->ndone = 0;
-    q->inflight = 0;
+    q->seq_used = q->seq_next;
     q->inflight_descs = 0;
+    q->journal.replay = 0;
 }
 
 /* Stops at once: reset, lost peer, detach, or the end of a drain. */
 void anyhv_core_queue_halt(struct anyhv_queue *q)
 {
-    bool was_started = q->started;
+    bool was_started = core_started(q);
 
-    q->dev->quiet_due |= q->draining;
+    q->dev->quiet_due |= (q->halt & ANYHV_HALT_DRAINING) != 0;
     anyhv_core_queue_drop(q);
     unmap_rings(q);
-    q->started = false;
-    q->draining = false;
+    q->halt |= ANYHV_HALT_STOPPED;
+    q->halt &= ~(uint32_t)(ANYHV_HALT_DRAINING | ANYHV_HALT_NO_MEMORY);
     q->pending = false;
     q->stalled = false;
-    q->no_memory = false;
     if (was_started && q->dev->port->queue_changed)
         q->dev->port->queue_changed(q->dev, q->index);
 }
@@ -322,7 +333,7 @@ void anyhv_core_queue_halt(struct anyhv_queue *q)
 /* The ring makes no sense any more: nothing is taken or written until a reset, section 2.1. */
 void anyhv_core_queue_break(struct anyhv_queue *q, enum anyhv_violation v, uint64_t a, uint64_t b)
 {
-    q->broken = true;
+    q->halt |= ANYHV_HALT_BROKEN;
     q->pending = false;
     anyhv_core_violation(q->dev, q->index, v, a, b);
     anyhv_dev_needs_reset(q->dev);
@@ -351,18 +362,21 @@ int anyhv_ctl_queue_stop(struct anyhv_dev *dev, unsigned queue, bool drain, uint
     if (queue >= dev->ops->queues)
         return ANYHV_E_INVAL;
     q = &dev->queues[queue];
-    if (drain && q->started && !dev->lost) {
-        q->draining = true;
+    if (drain && core_started(q) && !(dev->halt & ANYHV_HALT_LOST)) {
+        q->halt |= ANYHV_HALT_DRAINING;
         if (anyhv_core_drain(q) == ANYHV_LATER) {
-            q->draining = !q->no_memory;
-            return q->no_memory ? ANYHV_E_BADADDR : ANYHV_LATER;
+            if (!(q->halt & ANYHV_HALT_NO_MEMORY))
+                return ANYHV_LATER;
+            q->halt &= ~(uint32_t)ANYHV_HALT_DRAINING;
+            return ANYHV_E_BADADDR;
         }
-        q->draining = false;
+        q->halt &= ~(uint32_t)ANYHV_HALT_DRAINING;
     }
     anyhv_core_queue_halt(q);
+    anyhv_journal_close(q);
     q->state->enabled = 0;
     if (!drain) {
-        q->broken = false; /* a queue reset heals the queue, section 2.6.1 */
+        q->halt &= ~(uint32_t)ANYHV_HALT_BROKEN; /* a queue reset heals the queue, section 2.6.1 */
         memset(q->state, 0, sizeof(*q->state));
     }
     if (base)
@@ -377,8 +391,10 @@ void anyhv_ctl_queue_pause(struct anyhv_dev *dev, unsigned queue, bool paused)
     if (queue >= dev->ops->queues)
         return;
     q = &dev->queues[queue];
-    q->paused = paused;
-    if (!paused && q->started) {
+    q->halt &= ~(uint32_t)ANYHV_HALT_PAUSED;
+    if (paused)
+        q->halt |= ANYHV_HALT_PAUSED;
+    if (!paused && core_started(q)) {
         q->pending = true;
         core_work(dev);
     }
@@ -386,12 +402,12 @@ void anyhv_ctl_queue_pause(struct anyhv_dev *dev, unsigned queue, bool paused)
 
 bool anyhv_ctl_queue_started(const struct anyhv_dev *dev, unsigned queue)
 {
-    return queue < dev->ops->queues && dev->queues[queue].started;
+    return queue < dev->ops->queues && core_started(&dev->queues[queue]);
 }
 
 bool anyhv_ctl_queue_broken(const struct anyhv_dev *dev, unsigned queue)
 {
-    return queue < dev->ops->queues && dev->queues[queue].broken;
+    return queue < dev->ops->queues && (dev->queues[queue].halt & ANYHV_HALT_BROKEN);
 }
 
 const struct anyhv_queue_counters *anyhv_ctl_counters(const struct anyhv_dev *dev, unsigned queue)

@@ -10,51 +10,101 @@ unsigned anyhv_req_queue(const struct anyhv_req *req)
 
 /* ---- cursors ---- */
 
-static void next_seg(const struct anyhv_queue *q, struct anyhv_cursor *at)
+static struct anyhv_seg *next_seg(const struct anyhv_req *req, struct anyhv_seg *seg)
 {
-    at->off = 0;
-    if (++at->seg == at->end) {
-        struct anyhv_chunk *chunk = &q->chunks[*at->next - 1];
+    const struct anyhv_queue *q = req->queue;
+    bool last;
 
-        at->seg = chunk->seg;
-        at->end = chunk->seg + ANYHV_CHUNK_SEGS;
-        at->next = &chunk->next;
+    if (seg >= req->segs && seg < req->segs + ANYHV_REQ_SEGS)
+        last = seg == req->segs + ANYHV_REQ_SEGS - 1;
+    else
+        last = (size_t)(seg - q->chunks->seg) % ANYHV_CHUNK_SEGS == ANYHV_CHUNK_SEGS - 1;
+    return last ? q->chunks[seg->link - 1].seg : seg + 1;
+}
+
+/* Bytes of *at->seg that are left. */
+static uint32_t rest(const struct anyhv_cursor *at)
+{
+    return at->left - at->after;
+}
+
+/* Moves on by @n bytes, at most rest(), and stays on a segment with bytes unless all are passed. */
+static void advance(const struct anyhv_req *req, struct anyhv_cursor *at, uint32_t n)
+{
+    at->left -= n;
+    if (at->left && !rest(at)) {
+        at->seg = next_seg(req, at->seg);
+        at->after -= at->seg->len;
     }
 }
 
-static void advance(const struct anyhv_queue *q, struct anyhv_cursor *at, uint32_t n)
+/* Lets the inline calls go on from here, if nobody has to look at what they do. */
+static void settle(const struct anyhv_req *req, struct anyhv_cursor *at)
 {
-    at->off += n;
-    at->left -= n;
-    if (at->left && at->off == at->seg->len)
-        next_seg(q, at);
+    bool watched = at == &req->wr && req->mem->tracked;
+
+    at->room = 0;
+    if (at->left && at->seg->host && !watched) {
+        at->room = rest(at);
+        at->ptr = at->seg->host + (at->seg->len - at->room);
+    }
+}
+
+static struct anyhv_cursor start_of(struct anyhv_seg *seg, uint32_t total)
+{
+    return (struct anyhv_cursor){.seg = seg, .left = total, .after = total ? total - seg->len : 0};
 }
 
 /* The region table changed since the chain was taken: find every piece again by its address. */
 static void resolve(struct anyhv_req *req, struct anyhv_cursor at, unsigned perm)
 {
-    struct anyhv_mem *mem = req->mem;
-
     while (at.left) {
-        at.seg->host = core_host(mem, at.seg->addr, at.seg->len, perm);
-        advance(req->queue, &at, at.seg->len - at.off);
+        at.seg->host = anyhv_mem_host(req->mem, at.seg->addr, at.seg->len, perm);
+        advance(req, &at, rest(&at));
     }
 }
 
 static void refresh(struct anyhv_req *req)
 {
-    resolve(req, req->rd, ANYHV_R);
-    resolve(req, req->wr_start, ANYHV_W);
-    req->mem_gen = req->mem->generation;
+    req->stale = false;
+    resolve(req, start_of(req->segs, req->readable), ANYHV_R);
+    resolve(req, start_of(req->wr_first, req->writable), ANYHV_W);
 }
 
+void anyhv_core_reqs_stale(struct anyhv_queue *q)
+{
+    for (uint16_t i = 0; i < q->nreqs; i++) {
+        q->reqs[i].stale = true;
+        q->reqs[i].rd.room = 0;
+        q->reqs[i].wr.room = 0;
+    }
+}
+
+/* The request is answered, or was never one; else its pieces are where the table says. */
 static inline bool gone(struct anyhv_req *req)
 {
     if (req->state != REQ_ACTIVE && req->state != REQ_HELD)
         return true;
-    if (req->mem_gen != req->mem->generation)
+    if (req->stale)
         refresh(req);
     return false;
+}
+
+/*
+ * The position of one of @req's cursors as the inline calls left it: they start without a segment
+ * and do not go over to the next.
+ */
+static struct anyhv_cursor position(struct anyhv_req *req, const struct anyhv_cursor *cursor)
+{
+    struct anyhv_cursor at = *cursor;
+
+    if (!at.seg) {
+        at = cursor == &req->wr ? start_of(req->wr_first, req->writable)
+                                : start_of(req->segs, req->readable);
+        at.left = cursor->left;
+    }
+    advance(req, &at, 0);
+    return at;
 }
 
 static int copy_piece(struct anyhv_mem *mem, struct anyhv_seg *seg, uint32_t off, void *buf,
@@ -72,126 +122,103 @@ static int copy_piece(struct anyhv_mem *mem, struct anyhv_seg *seg, uint32_t off
     return ANYHV_OK;
 }
 
-static int copy(struct anyhv_req *req, struct anyhv_cursor *cursor, void *buf, uint32_t len,
-                unsigned perm)
+static int copy_at(struct anyhv_req *req, struct anyhv_cursor *at, void *buf, uint32_t len,
+                   unsigned perm)
 {
-    struct anyhv_queue *q = req->queue;
-    struct anyhv_cursor at;
     uint8_t *byte = buf;
 
-    if (gone(req))
-        return ANYHV_E_LOST;
-    at = *cursor;
-    if (len > at.left)
+    if (len > at->left)
         return ANYHV_E_SHORT;
     while (len) {
-        uint32_t rest = at.seg->len - at.off, n = len < rest ? len : rest;
-        int rc = copy_piece(req->mem, at.seg, at.off, byte, n, perm);
+        uint32_t n = rest(at);
+        int rc;
 
+        if (n > len)
+            n = len;
+        rc = copy_piece(req->mem, at->seg, at->seg->len - rest(at), byte, n, perm);
         if (rc)
             return rc;
         byte += n;
         len -= n;
-        advance(q, &at, n);
+        advance(req, at, n);
     }
-    *cursor = at;
     return ANYHV_OK;
 }
 
-/*
- * The likely case: all @len bytes lie in the segment under the cursor, which is mapped. NULL: it is
- * not that case. Moves the cursor.
- */
-static inline uint8_t *one_piece(struct anyhv_req *req, struct anyhv_cursor *at, uint32_t len)
+static int copy(struct anyhv_req *req, struct anyhv_cursor *cursor, void *buf, uint32_t len,
+                unsigned perm)
 {
-    struct anyhv_seg *seg = at->seg;
-    uint8_t *host;
+    struct anyhv_cursor at;
+    int rc;
 
-    if (UNLIKELY(gone(req) || len > at->left || len > seg->len - at->off || !seg->host))
-        return NULL;
-    host = seg->host + at->off;
-    advance(req->queue, at, len);
-    return host;
+    if (gone(req))
+        return ANYHV_E_LOST;
+    at = position(req, cursor);
+    rc = copy_at(req, &at, buf, len, perm);
+    if (rc)
+        return rc;
+    *cursor = at;
+    settle(req, cursor);
+    return ANYHV_OK;
 }
 
-int anyhv_req_read(struct anyhv_req *req, void *buf, uint32_t len)
+int anyhv_req_read_across(struct anyhv_req *req, void *buf, uint32_t len)
 {
-    const uint8_t *host = len ? one_piece(req, &req->rd, len) : NULL;
-    int rc = ANYHV_OK;
+    return copy(req, &req->rd, buf, len, ANYHV_R);
+}
 
-    if (LIKELY(host))
-        shm_copy_out(buf, host, len);
-    else
-        rc = copy(req, &req->rd, buf, len, ANYHV_R);
-
-    if (rc == ANYHV_OK)
-        req->queue->counters.bytes_in += len;
-    return rc;
+int anyhv_req_write_across(struct anyhv_req *req, const void *buf, uint32_t len)
+{
+    /* copy() serves both directions; for ANYHV_W it only reads *buf. */
+    return copy(req, &req->wr, (void *)(uintptr_t)buf, len, ANYHV_W);
 }
 
 int anyhv_req_peek(struct anyhv_req *req, void *buf, uint32_t len)
 {
-    struct anyhv_cursor at = req->rd;
+    struct anyhv_cursor at;
 
-    return copy(req, &at, buf, len, ANYHV_R);
+    if (gone(req))
+        return ANYHV_E_LOST;
+    at = position(req, &req->rd);
+    return copy_at(req, &at, buf, len, ANYHV_R);
 }
 
-static void note_written(struct anyhv_req *req, uint32_t end)
-{
-    if (req->written < end)
-        req->written = end;
-}
-
-int anyhv_req_write(struct anyhv_req *req, const void *buf, uint32_t len)
-{
-    uint8_t *host = len && !req->mem->tracked ? one_piece(req, &req->wr, len) : NULL;
-    int rc = ANYHV_OK;
-
-    if (LIKELY(host))
-        memcpy(host, buf, len);
-    else /* copy() serves both directions; for ANYHV_W it only reads *buf. */
-        rc = copy(req, &req->wr, (void *)(uintptr_t)buf, len, ANYHV_W);
-
-    if (rc == ANYHV_OK)
-        note_written(req, req->writable - req->wr.left);
-    return rc;
-}
-
-static void seek(const struct anyhv_queue *q, struct anyhv_cursor *at, uint32_t len)
+static void seek(const struct anyhv_req *req, struct anyhv_cursor *at, uint32_t len)
 {
     while (len) {
-        uint32_t rest = at->seg->len - at->off, n = len < rest ? len : rest;
+        uint32_t n = rest(at) < len ? rest(at) : len;
 
-        advance(q, at, n);
+        advance(req, at, n);
         len -= n;
     }
 }
 
+/* Bytes below @end that nobody has written become zeroes. */
 static int zero_until(struct anyhv_req *req, uint32_t end)
 {
     static const uint8_t zeroes[256];
-    struct anyhv_cursor at = req->wr_start;
+    struct anyhv_cursor at = start_of(req->wr_first, req->writable);
+    uint32_t done = anyhv_req_written(req);
 
-    if (end > req->written && end - req->written > ANYHV_REQ_HOLE_MAX)
+    if (end > done && end - done > ANYHV_REQ_HOLE_MAX)
         return ANYHV_E_INVAL;
-    seek(req->queue, &at, req->written);
-    while (req->written < end) {
-        uint32_t n = end - req->written;
-        int rc;
+    if (done < end)
+        seek(req, &at, done);
+    while (done < end) {
+        uint32_t n = end - done < sizeof(zeroes) ? end - done : (uint32_t)sizeof(zeroes);
+        int rc = copy_at(req, &at, (void *)(uintptr_t)zeroes, n, ANYHV_W);
 
-        if (n > sizeof(zeroes))
-            n = sizeof(zeroes);
-        rc = copy(req, &at, (void *)(uintptr_t)zeroes, n, ANYHV_W);
         if (rc)
             return rc;
-        req->written += n;
+        done += n;
+        req->written_at = done;
     }
     return ANYHV_OK;
 }
 
 int anyhv_req_write_at(struct anyhv_req *req, uint32_t off, const void *buf, uint32_t len)
 {
-    struct anyhv_cursor at = req->wr_start;
+    struct anyhv_cursor at;
     int rc;
 
     if (gone(req))
@@ -203,20 +230,26 @@ int anyhv_req_write_at(struct anyhv_req *req, uint32_t off, const void *buf, uin
     rc = zero_until(req, off);
     if (rc)
         return rc;
-    seek(req->queue, &at, off);
-    rc = copy(req, &at, (void *)(uintptr_t)buf, len, ANYHV_W);
-    if (rc == ANYHV_OK)
-        note_written(req, off + len);
+    at = start_of(req->wr_first, req->writable);
+    seek(req, &at, off);
+    rc = copy_at(req, &at, (void *)(uintptr_t)buf, len, ANYHV_W);
+    if (rc == ANYHV_OK && req->written_at < off + len)
+        req->written_at = off + len;
     return rc;
 }
 
 int anyhv_req_skip(struct anyhv_req *req, uint32_t len)
 {
+    struct anyhv_cursor at;
+
     if (gone(req))
         return ANYHV_E_LOST;
     if (len > req->rd.left)
         return ANYHV_E_SHORT;
-    seek(req->queue, &req->rd, len);
+    at = position(req, &req->rd);
+    seek(req, &at, len);
+    req->rd = at;
+    settle(req, &req->rd);
     return ANYHV_OK;
 }
 
@@ -225,38 +258,35 @@ int anyhv_req_skip(struct anyhv_req *req, uint32_t len)
 static int map_piece(struct anyhv_req *req, const struct anyhv_cursor *at, unsigned perm,
                      uint32_t len, struct anyhv_map *out)
 {
-    uint64_t addr = at->seg->addr + at->off;
+    uint32_t off = at->seg->len - rest(at);
+    uint64_t addr = at->seg->addr + off;
 
     if (!at->seg->host)
         return anyhv_mem_map(req->mem, addr, len, perm, out);
-    *out =
-        (struct anyhv_map){.ptr = at->seg->host + at->off, .len = len, .perm = perm, .addr = addr};
+    *out = (struct anyhv_map){.ptr = at->seg->host + off, .len = len, .perm = perm, .addr = addr};
     return ANYHV_OK;
 }
 
 int anyhv_req_pin(struct anyhv_req *req, unsigned perm, uint32_t max, struct anyhv_map *out)
 {
-    struct anyhv_cursor *at = perm == ANYHV_W ? &req->wr : &req->rd;
-    uint32_t len;
+    struct anyhv_cursor *cursor = perm == ANYHV_W ? &req->wr : &req->rd, at;
     int rc;
 
     if (gone(req))
         return ANYHV_E_LOST;
-    if (at->left == 0 || max == 0)
+    if (cursor->left == 0 || max == 0)
         return ANYHV_E_SHORT;
     if (req->npins == ANYHV_REQ_PINS)
         return ANYHV_E_NORES;
-    len = at->seg->len - at->off;
-    rc = map_piece(req, at, perm, len < max ? len : max, out);
+    at = position(req, cursor);
+    rc = map_piece(req, &at, perm, rest(&at) < max ? rest(&at) : max, out);
     if (rc)
         return rc;
     req->pins[req->npins++] = *out;
     req->mem->pins++;
-    advance(req->queue, at, out->len);
-    if (perm == ANYHV_W)
-        note_written(req, req->writable - req->wr.left);
-    else
-        req->queue->counters.bytes_in += out->len;
+    advance(req, &at, out->len);
+    *cursor = at;
+    settle(req, cursor);
     return ANYHV_OK;
 }
 
@@ -276,28 +306,36 @@ void anyhv_core_req_unpin(struct anyhv_req *req)
 
 /* ---- the end ---- */
 
-/*
- * With IN_ORDER the used entries must come in the order of taking (section 2.7.9), so the list is
- * kept sorted; an ordered device appends at the end anyway.
- */
-static void insert_done(struct anyhv_queue *q, struct anyhv_req *req)
+/* With IN_ORDER the used entries must come in the order of taking, section 2.7.9. */
+static void insert_sorted(struct anyhv_list *done, struct anyhv_req *req)
 {
-    uint16_t number = (uint16_t)(req->slot + 1), *link = &q->done.head;
-    struct anyhv_req *last = core_slot(q, q->done.tail);
+    struct anyhv_req **link = &done->head;
 
-    if (LIKELY(!last || !q->in_order || (int16_t)(req->seq - last->seq) > 0)) {
-        if (last)
-            last->next = number;
-        else
-            q->done.head = number;
-        q->done.tail = number;
-        req->next = 0;
-        return;
-    }
-    while ((int16_t)(core_slot(q, *link)->seq - req->seq) < 0)
-        link = &core_slot(q, *link)->next;
-    req->next = *link;
-    *link = number;
+    while (*link && (int16_t)((*link)->seq - req->seq) < 0)
+        link = &(*link)->next;
+    req->next = *link; /* never the last: that is appended */
+    *link = req;
+}
+
+static inline void append(struct anyhv_list *done, struct anyhv_req *req)
+{
+    req->next = NULL;
+    if (done->head)
+        done->tail->next = req;
+    else
+        done->head = req;
+    done->tail = req;
+}
+
+/* Nothing but the publishing is left to do. The inline calls find nothing any more. */
+static inline void finish(struct anyhv_queue *q, struct anyhv_req *req)
+{
+    req->state = REQ_DONE;
+    req->rd.room = 0;
+    req->wr.room = 0;
+    q->ndone++;
+    append(&q->done, req);
+    core_work(q->dev);
 }
 
 /* Maps end here, before the used entry is even written: a Xen guest may revoke them after it. */
@@ -306,22 +344,39 @@ void anyhv_core_req_finish(struct anyhv_req *req)
     struct anyhv_queue *q = req->queue;
 
     if (req->state == REQ_HELD)
-        anyhv_core_list_remove(q, &q->held, req);
+        anyhv_core_list_remove(&q->held, req);
     if (req->npins)
         anyhv_core_req_unpin(req);
-    req->state = REQ_DONE;
-    insert_done(q, req);
-    q->ndone++;
-    core_work(q->dev);
+    if (q->in_order && q->done.head && (int16_t)(q->done.tail->seq - req->seq) > 0) {
+        req->state = REQ_DONE;
+        req->rd.room = req->wr.room = 0;
+        q->ndone++;
+        insert_sorted(&q->done, req);
+        core_work(q->dev);
+    } else {
+        finish(q, req);
+    }
+}
+
+static inline void count_done(struct anyhv_queue *q, struct anyhv_req *req)
+{
+    req->used = anyhv_req_written(req);
+    q->counters.done++;
+    q->counters.bytes_in += req->readable - req->rd.left;
+    q->counters.bytes_out += req->used;
 }
 
 void anyhv_req_done(struct anyhv_req *req)
 {
-    if (req->state != REQ_ACTIVE && req->state != REQ_HELD)
-        return;
-    req->queue->counters.done++;
-    req->queue->counters.bytes_out += req->written;
-    anyhv_core_req_finish(req);
+    struct anyhv_queue *q = req->queue;
+
+    if (LIKELY(req->state == REQ_ACTIVE && !req->npins && !q->in_order)) {
+        count_done(q, req);
+        finish(q, req);
+    } else if (req->state == REQ_ACTIVE || req->state == REQ_HELD) {
+        count_done(q, req);
+        anyhv_core_req_finish(req);
+    }
 }
 
 static bool is_ours(int why)
@@ -335,7 +390,7 @@ void anyhv_req_reject(struct anyhv_req *req, int why)
 
     if (req->state != REQ_ACTIVE && req->state != REQ_HELD)
         return;
-    req->written = 0;
+    req->used = 0;
     q->counters.rejected++;
     if (!is_ours(why))
         anyhv_core_violation(q->dev, q->index, ANYHV_V_DEVICE_REJECT, req->head,
@@ -349,7 +404,8 @@ uint64_t anyhv_req_hold(struct anyhv_req *req)
 
     if (req->state == REQ_ACTIVE) {
         req->state = REQ_HELD;
-        anyhv_core_list_append(q, &q->held, req);
+        req->generation += 2; /* always odd: a handle is never 0 */
+        anyhv_core_list_append(&q->held, req);
         q->counters.held++;
     }
     return (uint64_t)req->generation << 32 | (uint32_t)q->index << 16 | req->slot;
@@ -370,5 +426,5 @@ struct anyhv_req *anyhv_queue_held(struct anyhv_dev *dev, unsigned queue)
 {
     if (queue >= dev->ops->queues)
         return NULL;
-    return core_slot(&dev->queues[queue], dev->queues[queue].held.head);
+    return dev->queues[queue].held.head;
 }

@@ -12,14 +12,11 @@
 #include "core.h"
 #include "shm.h"
 
-/* Answers that wait at most for one publish: enough to share a cache line, soon enough to see. */
-#define PUBLISH_BATCH 32u
-
 void anyhv_ctl_kick(struct anyhv_dev *dev, uint32_t queue)
 {
     struct anyhv_queue *q;
 
-    if (queue >= dev->ops->queues || !dev->queues[queue].started) {
+    if (queue >= dev->ops->queues || !core_started(&dev->queues[queue])) {
         anyhv_core_violation(dev, ANYHV_CONFIG, ANYHV_V_KICK_QUEUE, queue, 0);
         return;
     }
@@ -33,49 +30,13 @@ void anyhv_ctl_kick(struct anyhv_dev *dev, uint32_t queue)
     core_work(dev);
 }
 
-static bool usable(const struct anyhv_queue *q)
-{
-    return q->started && !q->broken && !q->no_memory && q->dev->started && !q->dev->lost &&
-           !q->dev->mem->lost;
-}
-
-static bool may_take(const struct anyhv_queue *q)
-{
-    return usable(q) && !q->paused && !q->draining && !q->dev->quiescing;
-}
-
-/* ---- taking ---- */
-
-static enum take take_one(struct anyhv_queue *q, struct anyhv_req **out)
-{
-    struct anyhv_req *req = NULL;
-    enum take rc = q->packed ? anyhv_packed_take(q, &req) : anyhv_split_take(q, &req);
-
-    if (rc > TAKE_REJECTED)
-        return rc;
-    req->seq = q->seq_next++;
-    req->state = REQ_ACTIVE;
-    q->inflight++;
-    q->counters.requests++;
-    core_queue_note(
-        q); /* before anything is done with it: a successor must know that it was taken */
-    if (rc == TAKE_REJECTED) {
-        req->written = 0;
-        req->writable = UINT32_MAX; /* never "filled": IN_ORDER may not skip it */
-        q->counters.rejected++;
-        anyhv_core_req_finish(req);
-    }
-    *out = req;
-    return rc;
-}
-
 /* ---- publishing ---- */
 
-static void publish(struct anyhv_queue *q)
+void anyhv_core_publish(struct anyhv_queue *q)
 {
     uint16_t before = q->ndone;
 
-    if (!q->ndone || !usable(q))
+    if (!q->ndone || !core_usable(q))
         return;
     if (q->packed)
         anyhv_packed_put(q);
@@ -123,42 +84,38 @@ static void decide_notify(struct anyhv_queue *q)
     }
 }
 
-/* ---- one queue's turn ---- */
-
-/* Hands chains to the device until the ring, the slots or the budget end. */
-static enum take take_batch(struct anyhv_queue *q, unsigned *budget)
+/* By a timer, or by another queue's doing. */
+void anyhv_core_publish_late(struct anyhv_queue *q)
 {
-    const struct anyhv_device_ops *ops = q->dev->ops;
-
-    while (*budget) {
-        struct anyhv_req *req;
-        enum take rc = take_one(q, &req);
-
-        if (rc == TAKE_STALLED) {
-            q->stalled = true;
-            publish(q);
-            if (!q->stalled)
-                continue;
-            q->counters.stalls++;
-        }
-        if (rc > TAKE_REJECTED)
-            return rc;
-        --*budget;
-        if (rc == TAKE_OK) {
-            ops->request(q->dev, q->index, req);
-            ANYHV_ASSERT(req->state != REQ_ACTIVE); /* the device forgot to end it */
-            if (!may_take(q))
-                return TAKE_STALLED; /* stopped by what the device called */
-        }
-        if (q->ndone >= PUBLISH_BATCH)
-            publish(q);
-    }
-    return TAKE_OK;
+    if ((!q->ndone && !q->unnotified) || !core_usable(q))
+        return;
+    anyhv_core_publish(q);
+    core_queue_note(q);
+    if (!q->unnotified)
+        return;
+    shm_fence(); /* [C] */
+    decide_notify(q);
 }
+
+/* ---- one queue's turn ---- */
 
 static bool is_pull(const struct anyhv_queue *q)
 {
     return q->index < 64 && (q->dev->ops->pull_queues >> q->index & 1);
+}
+
+static enum take pull(struct anyhv_queue *q, struct anyhv_req **req)
+{
+    return q->packed ? anyhv_packed_pull(q, req) : anyhv_split_pull(q, req);
+}
+
+/* A drain: the device pulls no more, and buffers that a predecessor had pulled cannot stay. */
+static void answer_replayed(struct anyhv_queue *q)
+{
+    struct anyhv_req *req;
+
+    while (core_may_take(q) && pull(q, &req) == TAKE_OK)
+        anyhv_req_reject(req, ANYHV_E_STATE);
 }
 
 static enum take serve(struct anyhv_queue *q, unsigned *budget)
@@ -168,12 +125,14 @@ static enum take serve(struct anyhv_queue *q, unsigned *budget)
     q->pending = false;
     if (is_pull(q)) {
         --*budget;
-        if (ops->buffers)
+        if (q->halt | q->dev->halt)
+            answer_replayed(q);
+        else if (ops->buffers)
             ops->buffers(q->dev, q->index);
         return TAKE_STALLED; /* the ring is looked at again when the device pulls */
     }
     arm(q, false);
-    return take_batch(q, budget);
+    return q->packed ? anyhv_packed_serve(q, budget) : anyhv_split_serve(q, budget);
 }
 
 /* Takes, answers, publishes, and leaves the ring armed if it is empty. */
@@ -181,12 +140,12 @@ static void queue_turn(struct anyhv_queue *q, unsigned *budget)
 {
     enum take rc;
 
-    if (!q->pending || !*budget || !may_take(q))
+    if (!q->pending || !*budget || !core_may_take(q))
         return;
     rc = serve(q, budget);
-    if (!usable(q))
+    if (!core_usable(q))
         return; /* the ring broke, or went, under our hands */
-    publish(q);
+    anyhv_core_publish(q);
     core_queue_note(q);
     if (rc == TAKE_EMPTY)
         arm(q, true);
@@ -195,19 +154,6 @@ static void queue_turn(struct anyhv_queue *q, unsigned *budget)
     q->pending |= rc == TAKE_OK || (rc == TAKE_EMPTY && available(q));
     if (q->unnotified)
         decide_notify(q);
-}
-
-/* Publishes what was answered outside the queue's turn: by a timer, or by another queue's doing. */
-static void publish_late(struct anyhv_queue *q)
-{
-    if (!usable(q) || (!q->ndone && !q->unnotified))
-        return;
-    publish(q);
-    core_queue_note(q);
-    if (!q->unnotified)
-        return;
-    shm_fence(); /* [C] */
-    decide_notify(q);
 }
 
 struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue)
@@ -220,13 +166,13 @@ struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue)
         return NULL;
     q = &dev->queues[queue];
     ANYHV_ASSERT(is_pull(q));
-    while (may_take(q)) {
-        rc = take_one(q, &req);
+    while (core_may_take(q)) {
+        rc = pull(q, &req);
         if (rc == TAKE_OK)
             return req;
         if (rc == TAKE_STALLED) { /* answers that are not published yet keep their slots */
             q->stalled = true;
-            publish(q);
+            anyhv_core_publish(q);
             core_work(dev);
         }
         if (rc == TAKE_BROKEN || (rc == TAKE_STALLED && q->stalled) ||
@@ -234,123 +180,6 @@ struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue)
             return NULL;
     }
     return NULL;
-}
-
-/* ---- draining ---- */
-
-/* Gives the newest chain back to the ring: possible while nothing newer was used. */
-static void untake(struct anyhv_queue *q, struct anyhv_req *req)
-{
-    anyhv_core_list_remove(q, &q->held, req);
-    if (req->npins)
-        anyhv_core_req_unpin(req);
-    if (q->packed)
-        anyhv_packed_untake(q, req);
-    else
-        anyhv_split_untake(q, req);
-    q->seq_next--;
-    q->inflight--;
-    q->counters.returned++;
-    core_slot_free(q, req);
-}
-
-/* The newest held request that was not asked yet. */
-static struct anyhv_req *next_to_ask(const struct anyhv_queue *q)
-{
-    struct anyhv_req *best = NULL;
-
-    for (struct anyhv_req *r = core_slot(q, q->held.head); r; r = core_slot(q, r->next))
-        if (!r->asked && (!best || (int16_t)(r->seq - best->seq) > 0))
-            best = r;
-    return best;
-}
-
-/* Asks the device about each held request, newest first: only an unbroken tail can go back. */
-static void cancel_held(struct anyhv_queue *q)
-{
-    struct anyhv_dev *dev = q->dev;
-    struct anyhv_req *req;
-
-    if (!dev->ops->cancel)
-        return;
-    while ((req = next_to_ask(q))) {
-        bool returnable = !q->broken && req->seq == (uint16_t)(q->seq_next - 1);
-        uint32_t generation = req->generation;
-
-        req->asked = true;
-        if (dev->ops->cancel(dev, req, returnable) && returnable && req->generation == generation &&
-            req->state == REQ_HELD)
-            untake(q, req);
-    }
-}
-
-/* Nothing is with the device; answers may still wait for a ring that is not there. */
-static bool queue_quiet(const struct anyhv_queue *q)
-{
-    return q->inflight == 0 || (!usable(q) && q->inflight == q->ndone);
-}
-
-static bool all_quiet(const struct anyhv_dev *dev)
-{
-    for (unsigned i = 0; i < dev->ops->queues; i++)
-        if (!queue_quiet(&dev->queues[i]))
-            return false;
-    return true;
-}
-
-/* A ring that makes no sense gets no answers; where it would go on does not matter either. */
-static void give_up_answers(struct anyhv_queue *q)
-{
-    anyhv_core_queue_drop(q);
-    q->next_avail = q->avail_seen = q->next_used;
-    q->avail_wrap = q->used_wrap;
-    q->seq_next = q->seq_used;
-}
-
-int anyhv_core_drain(struct anyhv_queue *q)
-{
-    for (uint16_t i = 0; i < q->nreqs; i++)
-        q->reqs[i].asked = false;
-    cancel_held(q);
-    if (q->broken)
-        give_up_answers(q);
-    publish_late(q);
-    core_queue_note(q);
-    return q->inflight ? ANYHV_LATER : ANYHV_OK;
-}
-
-int anyhv_ctl_quiesce(struct anyhv_dev *dev)
-{
-    dev->quiescing = true;
-    for (unsigned i = 0; i < dev->ops->queues; i++)
-        if (dev->queues[i].started)
-            anyhv_core_drain(&dev->queues[i]);
-    dev->quiet = all_quiet(dev);
-    return dev->quiet ? ANYHV_OK : ANYHV_LATER;
-}
-
-void anyhv_ctl_resume(struct anyhv_dev *dev)
-{
-    dev->quiescing = false;
-    for (unsigned i = 0; i < dev->ops->queues; i++)
-        dev->queues[i].pending = true;
-    core_work(dev);
-}
-
-/* Somebody waits for a queue or the whole device to become quiet: is it now? */
-static void report_quiet(struct anyhv_dev *dev)
-{
-    bool ended = dev->quiet_due;
-
-    dev->quiet_due = false;
-    for (unsigned i = 0; i < dev->ops->queues; i++)
-        ended |= dev->queues[i].draining && queue_quiet(&dev->queues[i]);
-    if (dev->quiescing && !dev->quiet && all_quiet(dev)) {
-        dev->quiet = true;
-        ended = true;
-    }
-    if (ended && dev->port->quiet)
-        dev->port->quiet(dev);
 }
 
 /* ---- what memory has to say ---- */
@@ -369,7 +198,7 @@ static void retry_held(struct anyhv_queue *q)
 {
     const struct anyhv_device_ops *ops = q->dev->ops;
 
-    if (!q->retry || !usable(q))
+    if (!q->retry || !core_usable(q))
         return;
     q->retry = false;
     if (ops->retry && q->held.head)
@@ -379,9 +208,20 @@ static void retry_held(struct anyhv_queue *q)
 /* An op said that the guest is gone. True if it is. */
 static bool check_lost(struct anyhv_dev *dev)
 {
-    if (dev->mem->lost && !dev->lost)
+    if (dev->halt & ANYHV_HALT_FORSAKEN)
         anyhv_ctl_lost(dev);
-    return dev->lost;
+    return dev->halt & ANYHV_HALT_LOST;
+}
+
+void anyhv_ctl_lost(struct anyhv_dev *dev)
+{
+    dev->halt &= ~(uint32_t)ANYHV_HALT_FORSAKEN;
+    dev->halt |= ANYHV_HALT_LOST | ANYHV_HALT_STOPPED;
+    for (unsigned i = 0; i < dev->ops->queues; i++)
+        anyhv_core_queue_halt(&dev->queues[i]);
+    if (dev->started && dev->ops->stop)
+        dev->ops->stop(dev);
+    dev->started = false;
 }
 
 /* ---- the whole device ---- */
@@ -398,7 +238,7 @@ static void all_turns(struct anyhv_dev *dev, unsigned budget)
         queue_turn(&dev->queues[index], &budget);
     }
     for (unsigned i = 0; i < queues; i++)
-        publish_late(&dev->queues[i]);
+        anyhv_core_publish_late(&dev->queues[i]);
 }
 
 /* Asked last: what the callbacks of this run marked counts too. */
@@ -407,7 +247,7 @@ static bool more_to_do(const struct anyhv_dev *dev)
     for (unsigned i = 0; i < dev->ops->queues; i++) {
         const struct anyhv_queue *q = &dev->queues[i];
 
-        if ((q->pending && may_take(q)) || (q->retry && usable(q)))
+        if ((q->pending && core_may_take(q)) || (q->retry && core_usable(q)))
             return true;
     }
     return false;
@@ -419,22 +259,12 @@ bool anyhv_dev_run(struct anyhv_dev *dev, unsigned budget)
     if (check_lost(dev))
         return false;
     dev->running = true;
-    if (dev->announce) {
+    if (dev->announce && !(dev->halt & ANYHV_HALT_SUSPENDED)) {
         dev->announce = false;
         dev->port->notify(dev, ANYHV_CONFIG);
     }
     all_turns(dev, budget);
-    report_quiet(dev);
+    anyhv_core_report_quiet(dev);
     dev->running = false;
     return !check_lost(dev) && more_to_do(dev);
-}
-
-void anyhv_ctl_lost(struct anyhv_dev *dev)
-{
-    dev->lost = true;
-    for (unsigned i = 0; i < dev->ops->queues; i++)
-        anyhv_core_queue_halt(&dev->queues[i]);
-    if (dev->started && dev->ops->stop)
-        dev->ops->stop(dev);
-    dev->started = false;
 }

@@ -7,7 +7,7 @@
  *   [B] store used.idx, release   <-> driver: read used.idx, then entries
  *   [C] full fence between our index or event store and our load of the other side's (run.c)
  */
-#include "chain.h"
+#include "serve.h"
 
 #define USED_NO_NOTIFY     1u
 #define AVAIL_NO_INTERRUPT 1u
@@ -42,11 +42,6 @@ static void *used_idx(const struct anyhv_queue *q)
     return q->device + 2;
 }
 
-static size_t used_entry_off(const struct anyhv_queue *q, uint16_t i)
-{
-    return 4 + 8 * (size_t)(i & (q->size - 1));
-}
-
 static void *avail_event(const struct anyhv_queue *q)
 {
     return q->device + 4 + 8 * (size_t)q->size;
@@ -63,24 +58,25 @@ static enum take walk_table(struct chain *c, uint64_t addr, uint32_t len)
 {
     struct table table;
     enum take rc = anyhv_chain_table(c, &table, addr, len);
-    uint32_t i = 0, seen = 0;
+    uint32_t i = 0, max = c->burnt + table.entries;
 
     while (rc == TAKE_OK) {
         struct shm_desc desc;
 
-        if (seen++ == table.entries)
-            return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_LOOP, c->req->head, table.entries);
         rc = anyhv_chain_table_entry(c, &table, i, &desc);
         if (rc != TAKE_OK)
             break;
         if (desc.lo & DESC_INDIRECT)
             return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_NESTED, c->req->head, i);
-        rc = chain_add(c, desc.addr, desc.len, desc.lo & DESC_WRITE);
+        rc = chain_add_as(c, desc.lo, desc.addr, desc.len);
         if (rc != TAKE_OK || !(desc.lo & DESC_NEXT))
             break;
         i = desc.hi;
         if (i >= table.entries)
             return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_RANGE, c->req->head, i);
+        rc = chain_next(c, max);
+        if (rc == TAKE_EMPTY)
+            return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_LOOP, c->req->head, table.entries);
     }
     return rc;
 }
@@ -101,31 +97,39 @@ static enum take broken(struct anyhv_queue *q, enum anyhv_violation v, uint64_t 
     return TAKE_BROKEN;
 }
 
-CHAIN_INLINE enum take walk(struct chain *c, uint16_t head)
+/* The table that ends a chain. */
+static inline enum take last_is_indirect(struct chain *c, const struct shm_desc *desc)
+{
+    if (desc->lo & DESC_NEXT)
+        return broken(c->q, ANYHV_V_INDIRECT_NEXT, c->req->head, desc->lo);
+    if (!c->q->indirect)
+        return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_OFF, c->req->head, desc->lo);
+    return walk_indirect(c, desc->addr, desc->len);
+}
+
+CORE_INLINE enum take walk(struct chain *c, uint32_t head)
 {
     struct anyhv_queue *q = c->q;
-    uint16_t i = head;
+    uint32_t i = head;
 
-    /* Counted by descriptors, so that a loop of empty ones ends as well. */
-    for (uint32_t seen = 0; seen < q->size; seen++) {
+    for (;;) {
         struct shm_desc desc = shm_load_desc(q->desc + (size_t)i * DESC_SIZE);
         enum take rc;
 
-        if (desc.lo & DESC_INDIRECT) {
-            if (desc.lo & DESC_NEXT)
-                return broken(q, ANYHV_V_INDIRECT_NEXT, head, desc.lo);
-            if (!q->indirect)
-                return anyhv_chain_reject(c->q, ANYHV_V_INDIRECT_OFF, head, desc.lo);
-            return walk_indirect(c, desc.addr, desc.len);
-        }
-        rc = chain_add(c, desc.addr, desc.len, desc.lo & DESC_WRITE);
+        if (UNLIKELY(desc.lo & DESC_INDIRECT))
+            return last_is_indirect(c, &desc);
+        rc = chain_add_as(c, desc.lo, desc.addr, desc.len);
         if (rc != TAKE_OK || !(desc.lo & DESC_NEXT))
             return rc;
         i = desc.hi;
-        if (i >= q->size)
+        if (UNLIKELY(i >= q->size))
             return broken(q, ANYHV_V_NEXT_RANGE, i, q->size);
+        rc = chain_next(c, q->size);
+        if (rc == TAKE_EMPTY)
+            return broken(q, ANYHV_V_CHAIN_LOOP, head, q->size);
+        if (rc != TAKE_OK)
+            return rc;
     }
-    return broken(q, ANYHV_V_CHAIN_LOOP, head, q->size);
 }
 
 /* The driver's index, read only when what it showed last time is used up. */
@@ -138,98 +142,146 @@ static enum take look(struct anyhv_queue *q)
         return TAKE_EMPTY;
     if (pending > q->size)
         return broken(q, ANYHV_V_AVAIL_JUMP, pending, q->size);
-    if ((uint32_t)pending + q->inflight > q->size)
-        return broken(q, ANYHV_V_INFLIGHT, (uint32_t)pending + q->inflight, q->size);
+    if ((uint32_t)pending + core_inflight(q) > q->size)
+        return broken(q, ANYHV_V_INFLIGHT, (uint32_t)pending + core_inflight(q), q->size);
     q->avail_seen = idx;
     return TAKE_OK;
 }
 
-enum take anyhv_split_take(struct anyhv_queue *q, struct anyhv_req **out)
+/* A head that a predecessor had taken, or the driver's next. */
+CORE_INLINE enum take next_head(struct anyhv_queue *q, uint32_t *head)
 {
-    struct anyhv_req *req;
-    struct chain chain;
-    enum take rc;
-    uint16_t head;
+    if (UNLIKELY(q->watched && q->journal.replay)) {
+        *head = anyhv_journal_replay(q);
+        return TAKE_OK;
+    }
+    if (UNLIKELY(q->next_avail == q->avail_seen)) {
+        enum take rc = look(q);
 
-    if (q->next_avail == q->avail_seen) {
-        rc = look(q);
         if (rc != TAKE_OK)
             return rc;
     }
-    head = shm_load16(avail_entry(q, q->next_avail));
-    if (head >= q->size)
+    *head = shm_load16(avail_entry(q, q->next_avail));
+    return TAKE_OK;
+}
+
+static void taken_watched(struct anyhv_queue *q, struct anyhv_req *req)
+{
+    bool again = q->journal.replay;
+
+    core_req_watch(req, again);
+    if (again) {
+        anyhv_journal_replayed(q);
+        return;
+    }
+    q->next_avail++;
+    core_queue_note(q);
+    if (q->journal.area)
+        anyhv_journal_split_take(q, req->head);
+}
+
+/* The chain counts as taken from here on; a successor must know, before anything is done. */
+CORE_INLINE void taken(struct anyhv_queue *q, struct anyhv_req *req)
+{
+    if (UNLIKELY(q->watched)) {
+        taken_watched(q, req);
+        return;
+    }
+    q->next_avail++;
+    q->state->next_avail = q->next_avail;
+}
+
+CORE_INLINE enum take take_chain(struct anyhv_queue *q, struct anyhv_req **out)
+{
+    struct anyhv_req *req;
+    struct chain chain;
+    uint32_t head;
+    enum take rc = next_head(q, &head);
+
+    if (rc != TAKE_OK)
+        return rc;
+    if (UNLIKELY(head >= q->size))
         return broken(q, ANYHV_V_HEAD_RANGE, head, q->size);
-    req = core_slot_take(q);
-    if (!req)
+    req = chain_slot(q);
+    if (UNLIKELY(!req))
         return TAKE_STALLED;
-    req->head = head;
-    req->ndesc = 1;
+    req->head = (uint16_t)head;
     chain = chain_begin(q, req);
     rc = walk(&chain, head);
-    if (rc > TAKE_REJECTED) {
+    if (UNLIKELY(rc > TAKE_REJECTED)) {
         core_slot_free(q, req);
         return rc;
     }
     chain_end(&chain);
-    q->next_avail++;
+    taken(q, req);
     *out = req;
     return rc;
 }
 
+enum take anyhv_split_serve(struct anyhv_queue *q, unsigned *budget)
+{
+    return serve(q, budget, take_chain);
+}
+
+enum take anyhv_split_pull(struct anyhv_queue *q, struct anyhv_req **req)
+{
+    return take_one(q, req, take_chain);
+}
+
 void anyhv_split_untake(struct anyhv_queue *q, const struct anyhv_req *req)
 {
-    q->next_avail = (uint16_t)(q->next_avail - req->ndesc);
+    if (q->journal.area)
+        anyhv_journal_split_untake(q, req->head);
+    q->next_avail--;
 }
 
 /* ---- giving it back ---- */
 
-static void write_used(struct anyhv_queue *q, uint16_t at, const struct anyhv_req *req)
+/* Writes the entries of the answers up to @end, which are free then; returns how many. */
+static inline uint16_t write_batch(struct anyhv_queue *q, struct anyhv_req *end)
 {
-    uint8_t *entry = q->device + used_entry_off(q, at);
+    uint8_t *entries = q->device + 4;
+    uint16_t mask = (uint16_t)(q->size - 1), before = q->next_used;
+    uint16_t used = before, place = before;
+    bool tracked = q->dev->mem->tracked, in_order = q->in_order;
+    struct anyhv_req *req = q->done.head, *last = NULL;
 
-    shm_store32(entry, req->head);
-    shm_store32(entry + 4, req->written);
-    dirty_used(q, used_entry_off(q, at), 8);
-}
+    for (; req != end; last = req, req = req->next) {
+        uint8_t *entry = entries + 8 * (size_t)(place & mask);
 
-/*
- * Section 2.7.9: with IN_ORDER one entry may stand for a batch, in the place of the batch's first
- * and with the values of its last. Buffers it skips count as filled, so a short one ends a batch.
- */
-static bool may_skip(const struct anyhv_queue *q, const struct anyhv_req *req,
-                     const struct anyhv_req *next)
-{
-    return q->in_order && next && next->seq == (uint16_t)(req->seq + 1) &&
-           req->written == req->writable;
+        used++;
+        core_slot_clear(q, req);
+        if (UNLIKELY(in_order && core_may_skip(req, req->next)))
+            continue;
+        shm_store32(entry, req->head);
+        shm_store32(entry + 4, req->used);
+        if (UNLIKELY(tracked))
+            dirty_used(q, (size_t)(entry - q->device), 8);
+        place = used;
+    }
+    if (last)
+        core_done_free(q, last, end);
+    q->next_used = used;
+    return (uint16_t)(used - before);
 }
 
 void anyhv_split_put(struct anyhv_queue *q)
 {
-    struct anyhv_req *req = core_slot(q, q->done.head);
-    uint16_t place = q->next_used, before = q->next_used;
+    struct anyhv_req *end = core_done_end(q);
+    uint16_t count;
 
-    while (req && (!q->in_order || req->seq == q->seq_used)) {
-        struct anyhv_req *next = core_slot(q, req->next);
-
-        q->next_used++;
-        q->unnotified++;
-        q->seq_used++;
-        q->inflight--;
-        q->ndone--;
-        if (!may_skip(q, req, next)) {
-            write_used(q, place, req);
-            place = q->next_used;
-        }
-        core_slot_free(q, req);
-        req = next;
-    }
-    q->done.head = req ? (uint16_t)(req->slot + 1) : 0;
-    if (!req)
-        q->done.tail = 0;
-    if (q->next_used == before)
+    if (UNLIKELY(q->journal.area))
+        anyhv_journal_split_using(q, end);
+    count = write_batch(q, end);
+    q->seq_used = (uint16_t)(q->seq_used + count);
+    q->ndone = (uint16_t)(q->ndone - count);
+    q->unnotified += count;
+    if (count == 0)
         return;
     shm_store16_release(used_idx(q), q->next_used); /* [B] */
     dirty_used(q, 2, 2);
+    if (UNLIKELY(q->journal.area))
+        anyhv_journal_split_used(q, count);
 }
 
 /* ---- notifications ---- */

@@ -79,7 +79,7 @@ int anyhv_dev_save(struct anyhv_dev *dev, void *buf, size_t cap, size_t *len)
     uint8_t *at = buf;
 
     for (unsigned i = 0; i < dev->ops->queues; i++)
-        if (dev->queues[i].inflight)
+        if (core_inflight(&dev->queues[i]) || dev->queues[i].journal.replay)
             return ANYHV_E_STATE;
     extra = dev->ops->save ? dev->ops->save(dev, NULL, 0) : 0;
     *len = own + extra;
@@ -102,7 +102,7 @@ static int check_status(const struct anyhv_dev *dev)
 {
     const struct anyhv_state *st = dev->state;
     uint8_t known = ANYHV_S_ACKNOWLEDGE | ANYHV_S_DRIVER | ANYHV_S_DRIVER_OK | ANYHV_S_FEATURES_OK |
-                    ANYHV_S_NEEDS_RESET | ANYHV_S_FAILED;
+                    ANYHV_S_SUSPEND | ANYHV_S_NEEDS_RESET | ANYHV_S_FAILED;
     bool features_ok = core_status_has(dev, ANYHV_S_FEATURES_OK);
 
     if (st->status & ~known || st->interrupt_status & ~3)
@@ -110,6 +110,9 @@ static int check_status(const struct anyhv_dev *dev)
     if (features_ok && !anyhv_core_features_valid(dev, st->driver_features))
         return ANYHV_E_INVAL;
     if (core_status_has(dev, ANYHV_S_DRIVER_OK) && !features_ok)
+        return ANYHV_E_INVAL;
+    if (core_status_has(dev, ANYHV_S_SUSPEND) && (!features_ok || !core_has(dev, ANYHV_F_SUSPEND) ||
+                                                  core_status_has(dev, ANYHV_S_DRIVER_OK)))
         return ANYHV_E_INVAL;
     return ANYHV_OK;
 }
@@ -122,11 +125,13 @@ static bool queue_was_quiet(const struct anyhv_queue_state *st)
     return st->next_avail == st->next_used && avail_wrap == used_wrap;
 }
 
-static int check_queue(const struct anyhv_queue_state *st)
+static int check_queue(const struct anyhv_queue *q)
 {
+    const struct anyhv_queue_state *st = q->state;
+
     if (st->enabled > 1 || st->wraps > 3)
         return ANYHV_E_INVAL;
-    return st->enabled && !queue_was_quiet(st) ? ANYHV_E_STATE : ANYHV_OK;
+    return st->enabled && !queue_was_quiet(st) && !q->journal.area ? ANYHV_E_STATE : ANYHV_OK;
 }
 
 static int restart_queue(struct anyhv_dev *dev, unsigned i)
@@ -158,7 +163,9 @@ static int restart_queues(struct anyhv_dev *dev)
 static void go_on(struct anyhv_dev *dev)
 {
     for (unsigned i = 0; i < dev->ops->queues; i++)
-        dev->queues[i].unnotified = dev->queues[i].started;
+        dev->queues[i].unnotified = core_started(&dev->queues[i]);
+    if (core_status_has(dev, ANYHV_S_SUSPEND))
+        dev->halt |= ANYHV_HALT_SUSPENDED;
     anyhv_core_driver_ok(dev);
 }
 
@@ -170,10 +177,10 @@ static int adopt(struct anyhv_dev *dev, bool queues)
     int rc = check_status(dev);
 
     for (unsigned i = 0; i < dev->ops->queues && !rc; i++)
-        rc = check_queue(dev->queues[i].state);
+        rc = check_queue(&dev->queues[i]);
     if (rc)
         return rc;
-    dev->announce = (status & ANYHV_S_DRIVER_OK) != 0;
+    dev->announce = (status & (ANYHV_S_DRIVER_OK | ANYHV_S_SUSPEND)) != 0;
     if (status & ANYHV_S_NEEDS_RESET) { /* it still does: nothing runs, but the driver is told */
         core_work(dev);
         return ANYHV_OK;
@@ -183,7 +190,7 @@ static int adopt(struct anyhv_dev *dev, bool queues)
     st->status = status & (uint8_t)~ANYHV_S_DRIVER_OK; /* the driver hears of no failed attempt */
     rc = restart_queues(dev);
     st->status = status;
-    if (!rc && (status & ANYHV_S_DRIVER_OK))
+    if (!rc && (status & (ANYHV_S_DRIVER_OK | ANYHV_S_SUSPEND)))
         go_on(dev);
     return rc;
 }

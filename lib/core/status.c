@@ -5,7 +5,7 @@
 /* Ring features that core can do, whatever the device. */
 #define CORE_FEATURES                                                                            \
     (ANYHV_F_INDIRECT_DESC | ANYHV_F_EVENT_IDX | ANYHV_F_ACCESS_PLATFORM | ANYHV_F_RING_PACKED | \
-     ANYHV_F_NOTIFICATION_DATA | ANYHV_F_RING_RESET)
+     ANYHV_F_NOTIFICATION_DATA | ANYHV_F_RING_RESET | ANYHV_F_SUSPEND)
 
 /* Bits that a driver may set; NEEDS_RESET it can only repeat. */
 #define DRIVER_BITS                                                                   \
@@ -55,7 +55,7 @@ void anyhv_dev_needs_reset(struct anyhv_dev *dev)
     if (core_status_has(dev, ANYHV_S_NEEDS_RESET))
         return;
     dev->state->status |= ANYHV_S_NEEDS_RESET;
-    if (core_status_has(dev, ANYHV_S_DRIVER_OK) && !dev->lost)
+    if (core_status_has(dev, ANYHV_S_DRIVER_OK) && !(dev->halt & ANYHV_HALT_LOST))
         dev->port->notify(dev, ANYHV_CONFIG);
 }
 
@@ -69,8 +69,8 @@ void anyhv_core_reset(struct anyhv_dev *dev)
         struct anyhv_queue *q = &dev->queues[i];
 
         anyhv_core_queue_halt(q);
-        q->broken = false;
-        q->paused = false;
+        anyhv_journal_close(q);
+        q->halt = ANYHV_HALT_STOPPED;
         memset(q->state, 0, sizeof(*q->state));
     }
     st->status = 0;
@@ -83,12 +83,13 @@ void anyhv_core_reset(struct anyhv_dev *dev)
     anyhv_core_config_reset(dev);
     dev->started = false;
     dev->announce = false;
-    dev->lost = false;
+    dev->halt &= ANYHV_HALT_QUIESCING; /* which is the module's, not the driver's */
+    dev->halt |= ANYHV_HALT_STOPPED | (dev->mem->lost ? ANYHV_HALT_FORSAKEN : 0u);
     if (dev->port->reset)
         dev->port->reset(dev);
     if (was_started && dev->ops->stop)
         dev->ops->stop(dev);
-    if (dev->quiet_due || (dev->quiescing && !dev->quiet))
+    if (dev->quiet_due || ((dev->halt & ANYHV_HALT_QUIESCING) && !dev->quiet))
         core_work(dev); /* whoever waits for quiet is told: a driver cannot end that wait */
 }
 
@@ -96,6 +97,7 @@ void anyhv_core_reset(struct anyhv_dev *dev)
 void anyhv_core_driver_ok(struct anyhv_dev *dev)
 {
     dev->started = true;
+    dev->halt &= ~(uint32_t)ANYHV_HALT_STOPPED;
     if (dev->ops->start)
         dev->ops->start(dev);
     for (unsigned i = 0; i < dev->ops->queues; i++)
@@ -113,6 +115,34 @@ static uint8_t accept_features(struct anyhv_dev *dev, uint8_t added)
     return added & (uint8_t)~ANYHV_S_FEATURES_OK;
 }
 
+/*
+ * VIRTIO_F_SUSPEND, section 2.1: SUSPEND is a wish of the driver and shows when the device has got
+ * there; DRIVER_OK ends it. True: that is what this write is about.
+ */
+static bool suspend_written(struct anyhv_dev *dev, uint8_t status)
+{
+    bool wish = status & ANYHV_S_SUSPEND;
+
+    if (dev->halt & ANYHV_HALT_SUSPENDED) {
+        if (status & ANYHV_S_DRIVER_OK)
+            anyhv_core_unsuspend(dev);
+        return true;
+    }
+    if (dev->halt & ANYHV_HALT_SUSPENDING) {
+        if (!wish)
+            anyhv_core_unsuspend(dev);
+        return true;
+    }
+    if (!wish)
+        return false;
+    if (core_has(dev, ANYHV_F_SUSPEND) && core_status_has(dev, ANYHV_S_DRIVER_OK)) {
+        anyhv_core_suspend(dev);
+        return true;
+    }
+    anyhv_core_violation(dev, ANYHV_CONFIG, ANYHV_V_SUSPEND, status, dev->state->status);
+    return false;
+}
+
 void anyhv_ctl_set_status(struct anyhv_dev *dev, uint8_t status)
 {
     struct anyhv_state *st = dev->state;
@@ -121,6 +151,10 @@ void anyhv_ctl_set_status(struct anyhv_dev *dev, uint8_t status)
 
     if (status == 0) {
         anyhv_core_reset(dev);
+        return;
+    }
+    if (suspend_written(dev, status)) {
+        st->status |= status & ANYHV_S_FAILED;
         return;
     }
     if (before & ~status)

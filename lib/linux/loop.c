@@ -282,3 +282,10 @@ void anyhv_loop_stop(struct anyhv_loop *loop, int exit_code)
     loop->stopped = true;
     loop->exit_code = exit_code;
 }
+
+bool anyhv_loop_stopped(const struct anyhv_loop *loop, int *exit_code)
+{
+    if (loop->stopped)
+        *exit_code = loop->exit_code;
+    return loop->stopped;
+}

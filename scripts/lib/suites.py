@@ -89,7 +89,7 @@ SUITES = (
         preset="dev",
         programs=("hostile",),
         quick=True,
-        proves=(("loopback", "test device, rng", "hostile driver, in process"),),
+        proves=(("loopback", "test device, rng, blk", "hostile driver, in process"),),
     ),
     Suite(
         "vhost-user",
@@ -115,7 +115,7 @@ SUITES = (
         budget=180,
         packages=CMOCKA,
         preset="asan",
-        programs=("unit", "conformance", "hostile", "vhost-user"),
+        programs=("unit", "conformance", "hostile", "vhost-user", "examples"),
     ),
     Suite(
         "s390x",
@@ -136,6 +136,16 @@ SUITES = (
         budget=30,
         packages=BARE,
         scripts=("test/freestanding/freestanding_test.sh",),
+    ),
+    Suite(
+        "examples",
+        "each example by the commands in its comment: Linux, vhost-user, bare metal under QEMU",
+        budget=60,
+        packages=CMOCKA + BARE + ("qemu-system-arm",),
+        preset="dev",
+        programs=("examples",),
+        scripts=("test/examples/examples_test.sh",),
+        proves=(("none (bare metal)", "rng", "test driver on Cortex-M3, Cortex-M0, Armv8-A, QEMU"),),
     ),
     Suite(
         "guest-uml",
@@ -171,7 +181,7 @@ SUITES = (
         "mutation",
         "every suite can fail: planted bugs turn it red",
         budget=360,
-        packages=CMOCKA + BARE + CROSS_S390X + LAYERS + UML + ("g++",),
+        packages=CMOCKA + BARE + CROSS_S390X + LAYERS + UML + ("g++", "qemu-system-arm"),
         sysroots=(SYSROOT_S390X,),
         scripts=("test/mutation/mutation_test.sh",),
     ),

@@ -48,7 +48,7 @@ void watch_memory(struct suite *s, const struct watch *watch)
         watched.ops.copy = watched.ops.copy ? watched_copy : NULL;
         watched.ops.dirty = watched_dirty;
         mem->ops = &watched.ops;
-        mem->tracked = true;
+        anyhv_mem_track(mem, true);
     }
     watched.watch = *watch;
     watched.s = s;

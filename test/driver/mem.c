@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The window of guest memory. */
-#include <string.h>
-
 #include "driver/driver.h"
 #include "driver/shared.h"
 

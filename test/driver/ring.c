@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What both ring layouts share: set-up, bookkeeping of chains, IN_ORDER batches. */
-#include <string.h>
-
 #include "driver/layout.h"
 #include "driver/shared.h"
 

@@ -8,7 +8,11 @@
 #ifndef ANYHV_TEST_DRIVER_SHARED_H
 #define ANYHV_TEST_DRIVER_SHARED_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+/* All that is called from outside; where there is no C library there is no string.h. */
+void *memset(void *to, int byte, size_t len);
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define DRV_LE16(x) __builtin_bswap16(x)

@@ -450,6 +450,13 @@ struct anyhv_queue *bench_queue(struct bench *b, unsigned queue)
     return &b->dev->queues[queue];
 }
 
+unsigned bench_inflight(struct bench *b, unsigned queue)
+{
+    const struct anyhv_queue *q = bench_queue(b, queue);
+
+    return (uint16_t)(q->seq_next - q->seq_used);
+}
+
 const struct anyhv_queue_counters *bench_counters(struct bench *b, unsigned queue)
 {
     return anyhv_ctl_counters(b->dev, queue);

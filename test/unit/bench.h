@@ -121,6 +121,8 @@ uint64_t bench_alloc(struct bench *b, uint32_t len);
 /* ---- The device ---- */
 
 struct anyhv_queue *bench_queue(struct bench *b, unsigned queue);
+/* Requests that were taken from the ring and are not used. */
+unsigned bench_inflight(struct bench *b, unsigned queue);
 const struct anyhv_queue_counters *bench_counters(struct bench *b, unsigned queue);
 /* bench_put, kick, and the request, which is held. */
 struct anyhv_req *bench_held(struct bench *b, uint32_t out, uint32_t in);

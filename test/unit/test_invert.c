@@ -3,7 +3,7 @@
 #include "testing.h"
 
 #include "driver/driver.h"
-#include "examples/invert/invert.h"
+#include "examples/01-hello-device/invert.h"
 #include <anyhv/loopback.h>
 
 #define BASE UINT64_C(0x40000000)

@@ -213,6 +213,20 @@ static bool stop_task(struct anyhv_task *task)
     return false;
 }
 
+static void test_a_foreign_loop_sees_the_stop(void **state)
+{
+    struct anyhv_loop *loop = *state;
+    struct anyhv_task task = {.run = stop_task};
+    int code = -1;
+
+    assert_false(anyhv_loop_stopped(loop, &code));
+    assert_int_equal(code, -1);
+    anyhv_task_ready(loop, &task);
+    assert_int_equal(anyhv_loop_turn(loop, 0), 1);
+    assert_true(anyhv_loop_stopped(loop, &code));
+    assert_int_equal(code, 7);
+}
+
 static void test_run_and_stop(void **state)
 {
     struct anyhv_loop *loop = *state;
@@ -299,6 +313,7 @@ static const struct CMUnitTest tests[] = {
     WITH_LOOP(test_change_applies_to_collected_events),
     WITH_LOOP(test_watch_deletes_itself),
     WITH_LOOP(test_many_descriptors_take_turns),
+    WITH_LOOP(test_a_foreign_loop_sees_the_stop),
     WITH_LOOP(test_run_and_stop),
     WITH_LOOP(test_signal_ends_a_wait_without_error),
     cmocka_unit_test(test_descriptors_are_given_back),

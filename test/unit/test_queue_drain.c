@@ -124,7 +124,7 @@ static void what_is_untouched_goes_back_and_comes_again(void **state)
     bench_expect_trace(b, "3:back 2:back 1:back 0:back changed:0 "); /* newest first */
     assert_int_equal(base, 1);
     assert_int_equal(bench_counters(b, 0)->returned, 4);
-    assert_int_equal(bench_queue(b, 0)->inflight, 0);
+    assert_int_equal(bench_inflight(b, 0), 0);
     for (unsigned i = 0; i < 4; i++)
         assert_null(bench_req(b, i));
     assert_int_equal(bench_start(b, 0, base), ANYHV_OK);
@@ -370,7 +370,7 @@ static void a_broken_queue_gives_up_its_requests(void **state)
     assert_int_equal(anyhv_ctl_quiesce(b->dev), ANYHV_OK);
     bench_expect_trace(b, "1:no ");
     assert_null(bench_req(b, 1));
-    assert_int_equal(bench_queue(b, 0)->inflight, 0);
+    assert_int_equal(bench_inflight(b, 0), 0);
     assert_int_equal(anyhv_ctl_queue_stop(b->dev, 0, true, &base), ANYHV_OK);
     assert_int_equal(drv_split_used_idx(&b->ring[0]), 0);
 }
@@ -422,7 +422,7 @@ static void without_memory_what_the_device_works_on_is_waited_for(void **state)
     anyhv_req_done(bench_req(b, 1));
     bench_run(b);
     assert_true(b->lb.quiet);
-    assert_int_equal(bench_queue(b, 0)->inflight, 2); /* the answers are kept */
+    assert_int_equal(bench_inflight(b, 0), 2); /* the answers are kept */
 }
 
 /* A stop that failed for want of memory is over: the queue goes on when there is memory. */

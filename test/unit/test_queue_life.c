@@ -210,7 +210,7 @@ static void a_table_that_changes_leaves_mapped_rings(void **state)
     assert_int_equal(b->lb.seen.maps, b->lb.seen.unmaps + 6);
     bench_held(b, 8, 8);
     assert_int_equal(anyhv_mem_del(&b->lb.mem, extra.addr, extra.size), ANYHV_OK);
-    assert_false(bench_queue(b, 0)->no_memory);
+    assert_false((bench_queue(b, 0)->halt & ANYHV_HALT_NO_MEMORY));
     assert_int_equal(anyhv_req_read(bench_req(b, 0), &(uint8_t){0}, 1), ANYHV_OK);
     bench_negotiate(b);
     assert_int_equal(b->lb.seen.maps, b->lb.seen.unmaps);
@@ -269,7 +269,7 @@ static void room_maps_rings_that_could_not_be_mapped(void **state)
     assert_int_equal(b->lb.seen.maps, 0);
     b->lb.faults = (struct anyhv_loopback_faults){.after = 1, .result = ANYHV_E_NORES, .count = 1};
     assert_int_equal(anyhv_mem_del(&b->lb.mem, all.addr, all.size), ANYHV_OK);
-    assert_true(bench_queue(b, 0)->no_memory);
+    assert_true((bench_queue(b, 0)->halt & ANYHV_HALT_NO_MEMORY));
     assert_int_equal(b->lb.seen.maps, b->lb.seen.unmaps); /* none or all three */
     bench_put(b, 0, 8, 0);
     bench_kick(b, 0);
@@ -356,14 +356,16 @@ static void every_device_of_a_memory_follows_it(void **state)
     }
     all = b->lb.region[0];
     assert_int_equal(anyhv_mem_del(&b->lb.mem, all.addr, all.size), ANYHV_OK);
-    assert_true(b->dev->queues[0].no_memory && b->dev->queues[1].no_memory);
-    assert_true(other[0].queues[1].no_memory && other[1].queues[1].no_memory);
+    assert_true((b->dev->queues[0].halt & ANYHV_HALT_NO_MEMORY) &&
+                (b->dev->queues[1].halt & ANYHV_HALT_NO_MEMORY));
+    assert_true((other[0].queues[1].halt & ANYHV_HALT_NO_MEMORY) &&
+                (other[1].queues[1].halt & ANYHV_HALT_NO_MEMORY));
     anyhv_dev_detach(&other[0]); /* the middle of the list */
     free(storage[0]);
     free(block[0]);
     assert_int_equal(anyhv_mem_add(&b->lb.mem, &all), ANYHV_OK);
-    assert_false(b->dev->queues[0].no_memory);
-    assert_false(other[1].queues[1].no_memory);
+    assert_false((b->dev->queues[0].halt & ANYHV_HALT_NO_MEMORY));
+    assert_false((other[1].queues[1].halt & ANYHV_HALT_NO_MEMORY));
     anyhv_dev_detach(&other[1]);
     free(storage[1]);
     free(block[1]);

@@ -312,13 +312,13 @@ static void expect_nothing_left(struct bench *b)
         struct anyhv_queue *q = bench_queue(b, i);
         unsigned slots = 0;
 
-        for (uint16_t s = q->free.head; s && slots <= q->nreqs; s = q->reqs[s - 1].next)
+        for (const struct anyhv_req *r = q->free; r && slots <= q->nreqs; r = r->next)
             slots++;
         assert_int_equal(slots, q->nreqs);
         assert_int_equal(q->free_chunks, q->nchunks);
-        assert_int_equal(q->inflight, 0);
+        assert_int_equal(bench_inflight(b, i), 0);
         assert_int_equal(q->ndone, 0);
-        assert_int_equal(q->held.head, 0);
+        assert_null(q->held.head);
     }
     assert_int_equal(b->lb.seen.maps, b->lb.seen.unmaps);
     assert_int_equal(b->lb.mem.pins, 0);

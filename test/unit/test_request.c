@@ -42,6 +42,9 @@ static void expect_bytes(const uint8_t *bytes, uint32_t from, uint32_t len)
         assert_int_equal(bytes[i], bench_byte(from + i));
 }
 
+/* More than any request here has; the compiler is not to know that the arrays are smaller. */
+static volatile const uint32_t too_much = UINT32_MAX;
+
 static void reads_go_through_the_segments_in_order(void **state)
 {
     struct bench *b = *state;
@@ -64,14 +67,14 @@ static void reads_go_through_the_segments_in_order(void **state)
         from += len;
         assert_int_equal(anyhv_req_readable(req), 32 - from);
     }
-    assert_int_equal(bench_counters(b, 0)->bytes_in, 28);
     assert_int_equal(anyhv_req_read(req, bytes, 5), ANYHV_E_SHORT);
-    assert_int_equal(anyhv_req_read(req, bytes, UINT32_MAX), ANYHV_E_SHORT);
+    assert_int_equal(anyhv_req_read(req, bytes, too_much), ANYHV_E_SHORT);
     assert_int_equal(anyhv_req_readable(req), 4);
     assert_int_equal(anyhv_req_read(req, bytes, 4), ANYHV_OK);
     expect_bytes(bytes, 28, 4);
     assert_int_equal(anyhv_req_read(req, bytes, 1), ANYHV_E_SHORT);
     assert_int_equal(anyhv_req_read(req, bytes, 0), ANYHV_OK);
+    anyhv_req_done(req);
     assert_int_equal(bench_counters(b, 0)->bytes_in, 32);
 }
 
@@ -96,14 +99,14 @@ static void peek_stays_and_skip_moves(void **state)
     assert_int_equal(anyhv_req_skip(req, 0), ANYHV_OK);
     assert_int_equal(anyhv_req_skip(req, 12), ANYHV_E_SHORT);
     assert_int_equal(anyhv_req_readable(req), 11);
-    assert_int_equal(bench_counters(b, 0)->bytes_in, 0); /* nothing was copied for good yet */
     assert_int_equal(anyhv_req_read(req, bytes, 2), ANYHV_OK);
     expect_bytes(bytes, 5, 2);
     assert_int_equal(anyhv_req_skip(req, 9), ANYHV_OK); /* to the very end */
     assert_int_equal(anyhv_req_readable(req), 0);
     assert_int_equal(anyhv_req_skip(req, 1), ANYHV_E_SHORT);
     assert_int_equal(anyhv_req_peek(req, bytes, 1), ANYHV_E_SHORT);
-    assert_int_equal(bench_counters(b, 0)->bytes_in, 2);
+    anyhv_req_done(req);
+    assert_int_equal(bench_counters(b, 0)->bytes_in, 16); /* read or skipped, each byte once */
 }
 
 static void the_used_length_is_what_was_written(void **state)
@@ -118,7 +121,7 @@ static void the_used_length_is_what_was_written(void **state)
     struct anyhv_req *req = take(b, NULL, 0, in, 3);
 
     memset(bytes, 0x11, sizeof(bytes));
-    assert_int_equal(anyhv_req_write(req, bytes, 17), ANYHV_E_SHORT);
+    assert_int_equal(anyhv_req_write(req, bytes, too_much), ANYHV_E_SHORT);
     assert_int_equal(anyhv_req_written(req), 0);
     assert_int_equal(anyhv_req_write(req, bytes, 0), ANYHV_OK);
     assert_int_equal(anyhv_req_write(req, bytes, 5), ANYHV_OK);

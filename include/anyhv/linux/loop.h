@@ -40,6 +40,11 @@ int anyhv_loop_turn(struct anyhv_loop *loop, int timeout_ms);
 int anyhv_loop_run(struct anyhv_loop *loop);
 /* From a callback: ends anyhv_loop_run after this round. Before it: it returns at once. */
 void anyhv_loop_stop(struct anyhv_loop *loop, int exit_code);
+/*
+ * For programs that call anyhv_loop_turn themselves: after a true, turn no more. *@exit_code is set
+ * to the stop's.
+ */
+bool anyhv_loop_stopped(const struct anyhv_loop *loop, int *exit_code);
 
 /* ---- file descriptors (level triggered) ---- */
 struct anyhv_watch {
