@@ -210,7 +210,7 @@ static void what_is_offered(void **state)
 {
     struct bench *b = *state;
     uint64_t ring = ANYHV_F_INDIRECT_DESC | ANYHV_F_EVENT_IDX | ANYHV_F_RING_PACKED |
-                    ANYHV_F_RING_RESET | ANYHV_F_VERSION_1;
+                    ANYHV_F_RING_RESET | ANYHV_F_SUSPEND | ANYHV_F_VERSION_1;
 
     bench_attach(b, NULL);
     assert_int_equal(anyhv_ctl_features(b->dev), ring | ANYHV_F(5) | ANYHV_F(55));
