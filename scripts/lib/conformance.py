@@ -130,7 +130,7 @@ def _names(text, function):
 
 def citations(root, problems):
     """(file, line, name of the test, ids)"""
-    for path in sorted([*root.glob("test/*/*.c"), *root.glob("test/*/*.sh")]):
+    for path in sorted([*root.glob("test/**/*.c"), *root.glob("test/**/*.sh")]):
         text, file = path.read_text(), path.relative_to(root)
         for name, ids, line in _cited_in(file, text, problems):
             for test in _names(text, name) if path.suffix == ".c" else [name]:
