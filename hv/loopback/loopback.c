@@ -193,7 +193,7 @@ static const struct anyhv_port_ops native_port = {
     .work = native_work,
     .quiet = native_quiet,
     .features = ANYHV_F_INDIRECT_DESC | ANYHV_F_EVENT_IDX | ANYHV_F_RING_PACKED | ANYHV_F_IN_ORDER |
-                ANYHV_F_RING_RESET,
+                ANYHV_F_RING_RESET | ANYHV_F_SUSPEND,
 };
 
 /* ---- the guest's life

@@ -42,11 +42,16 @@ static const struct {
     const char *name;
     uint64_t bit;
 } feature_names[] = {
-    {"indirect_desc", ANYHV_F_INDIRECT_DESC}, {"event_idx", ANYHV_F_EVENT_IDX},
-    {"packed", ANYHV_F_RING_PACKED},          {"in_order", ANYHV_F_IN_ORDER},
-    {"ring_reset", ANYHV_F_RING_RESET},       {"notification_data", ANYHV_F_NOTIFICATION_DATA},
+    {"indirect_desc", ANYHV_F_INDIRECT_DESC},
+    {"event_idx", ANYHV_F_EVENT_IDX},
+    {"packed", ANYHV_F_RING_PACKED},
+    {"in_order", ANYHV_F_IN_ORDER},
+    {"ring_reset", ANYHV_F_RING_RESET},
+    {"notification_data", ANYHV_F_NOTIFICATION_DATA},
+    {"suspend", ANYHV_F_SUSPEND},
 };
-#define FEATURE_NAMES "indirect_desc, event_idx, packed, in_order, ring_reset, notification_data"
+#define FEATURE_NAMES \
+    "indirect_desc, event_idx, packed, in_order, ring_reset, notification_data, suspend"
 
 /*
  * Packed rings have to be asked for: a driver that is offered both takes them, and split is the

@@ -73,6 +73,15 @@ SUITES = (
         proves=(("loopback", "test device", "test driver, in process"),),
     ),
     Suite(
+        "requirements",
+        "docs/conformance.md: each demand of the specification, and the test that proves it",
+        budget=30,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/conformance/requirements_test.sh",),
+        quick=True,
+    ),
+    Suite(
         "hostile",
         "drivers that break the rules",
         budget=30,

@@ -26,7 +26,7 @@ static const struct rig_loopback native_maps = {
 #define WHOLE  RIG_LARGE_AREAS
 #define REGS   RIG_REGISTERS
 #define MANY   RIG_LB_REGIONS
-#define FAULTS RIG_LB_FAULTS
+#define FAULTS (RIG_LB_FAULTS | RIG_OPS)
 
 struct rig loopback_rigs[] = {
     RIG("mmio-split", mmio, REGS | WHOLE, ALL),

@@ -179,11 +179,14 @@ rm -f "$logs"/*.log
 
 boot_with_backend packed features,read,rebind
 trouble=$backend_trouble
+# Proves INIT-SEQUENCE, RNG-BYTES.
 tap_check "read-packed" log_says "$logs/packed.log" read_on packed
+# Proves FEATURES-AGAIN.
 tap_check "rebind while reading" log_says "$logs/packed.log" rebound
 
 boot_with_backend split features,read,reboot
 trouble+=$backend_trouble
+# Proves INIT-SEQUENCE, RNG-BYTES.
 tap_check "read-split" log_says "$logs/split.log" read_on split
 tap_check "reboot" log_says "$logs/split.log" restarted
 

@@ -194,7 +194,9 @@ else
 fi
 
 boot_with_backend split -packed --scenario features,read,rebind,reboot
+# Proves INIT-SEQUENCE, RNG-BYTES.
 tap_check "read-split" log_says "$logs/split.log" read_on split
+# Proves FEATURES-AGAIN.
 tap_check "rebind while reading, restart" log_says "$logs/split.log" restarted
 
 make_broken_stream "$work/stream"

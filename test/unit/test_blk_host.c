@@ -139,6 +139,7 @@ static void clear(struct host *h, uint32_t type, uint64_t sector, uint32_t secto
 
 /* ---- open ---- */
 
+/* Proves BLK-WRITE, BLK-READ. */
 static void an_image_keeps_what_is_written(void **state)
 {
     struct host *h = *state;
@@ -278,6 +279,7 @@ static void a_long_request_goes_back_and_comes_again(void **state)
 
 /* ---- what has to reach the medium ---- */
 
+/* Proves BLK-STABLE-FLUSH. */
 static void a_flush_does_not_hold_up_the_loop(void **state)
 {
     struct host *h = *state;
@@ -302,6 +304,7 @@ static void a_flush_does_not_hold_up_the_loop(void **state)
     assert_int_equal(lines, 0);
 }
 
+/* Proves BLK-STABLE-FLUSH. */
 static void a_flush_that_fails_says_so(void **state)
 {
     struct host *h = *state;
@@ -321,6 +324,7 @@ static void a_flush_that_fails_says_so(void **state)
     request(h, &flush, OK);
 }
 
+/* Proves BLK-STABLE-WITHOUT-FLUSH. */
 static void without_flush_each_write_is_waited_for(void **state)
 {
     struct host *h = *state;
@@ -381,6 +385,7 @@ static int64_t blocks(const struct host *h)
     return st.st_blocks;
 }
 
+/* Proves BLK-ZEROES, BLK-DISCARD, BLK-ZEROES-UNMAP, BLK-MAY-UNMAP. */
 static void discarded_space_is_given_back(void **state)
 {
     struct host *h = *state;
@@ -584,19 +589,18 @@ static const struct CMUnitTest tests[] = {
     TEST(a_queue_is_reset_meanwhile),
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
     char path[64];
     int failed;
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
     if (!mkdtemp(folder))
         return 1;
-    failed = cmocka_run_group_tests_name("blk_host", tests, NULL, NULL);
+    failed = test_run("blk_host", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
     snprintf(path, sizeof(path), "%s/image", folder);
     unlink(path);
     snprintf(path, sizeof(path), "%s/fifo", folder);
     unlink(path);
     rmdir(folder);
-    return failed != 0;
+    return failed;
 }

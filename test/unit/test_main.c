@@ -330,8 +330,8 @@ static void test_features(void **state)
     assert_withheld("-packed", packed);
     assert_withheld("packed,-event_idx", ANYHV_F_EVENT_IDX);
     assert_withheld("-indirect_desc,-in_order", packed | ANYHV_F_INDIRECT_DESC | ANYHV_F_IN_ORDER);
-    assert_withheld("-ring_reset,packed,-notification_data",
-                    ANYHV_F_RING_RESET | ANYHV_F_NOTIFICATION_DATA);
+    assert_withheld("-ring_reset,packed,-notification_data,-suspend",
+                    ANYHV_F_RING_RESET | ANYHV_F_NOTIFICATION_DATA | ANYHV_F_SUSPEND);
     assert_withheld("-event_idx,event_idx,", packed);
 
     static const char *const wrong[] = {"warp",    "event_id",           "event_idxx", "-",
@@ -341,7 +341,7 @@ static void test_features(void **state)
         snprintf(option, sizeof(option), "--features=%s", wrong[i]);
         assert_int_equal(run_to_end(ARGS(ARG("--act=end"), option)), 64);
         assert_true(said("indirect_desc, event_idx, packed, in_order, ring_reset, "
-                         "notification_data"));
+                         "notification_data, suspend"));
     }
 }
 

@@ -135,16 +135,15 @@ static const struct CMUnitTest tests[] = {
     TEST(a_limit_passes_its_quota_and_waits_without_sleeping),
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
     int failed;
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
     if (!mkdtemp(folder))
         return 1;
-    failed = cmocka_run_group_tests_name("rng_host", tests, NULL, NULL);
+    failed = test_run("rng_host", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
     unlink(path_of("file"));
     unlink(path_of("fifo"));
     rmdir(folder);
-    return failed != 0;
+    return failed;
 }
