@@ -125,6 +125,7 @@ static void rng_destroy(void *host, void *instance)
 
 const struct anyhv_class anyhv_rng_class = {
     .ops = &anyhv_rng_ops,
+    .type = "rng",
     .args = &argp,
     .options_size = sizeof(struct options),
     .open = rng_open,
