@@ -151,7 +151,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         print_capabilities(program->server.cls, state);
         exit(EXIT_SUCCESS);
     case OPT_VERSION:
-        printf("%s %s\n", program_invocation_short_name, ANYHV_VERSION);
+        printf("%s (anyhv) %s\n", program_invocation_short_name, ANYHV_VERSION);
         exit(EXIT_SUCCESS);
     default:
         return ARGP_ERR_UNKNOWN;
