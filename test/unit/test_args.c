@@ -115,9 +115,20 @@ static void test_sizes(void **state)
 
 static void test_sizes_refused(void **state)
 {
-    static const char *const wrong[] = {"",    "K",     "-1K",          "1k",
-                                        "1KB", "1T",    "1 K",          "1KK",
-                                        "511", "1025K", "17179869184G", "18446744073709551616K"};
+    /* The last is 2^64 + 1K. */
+    static const char *const wrong[] = {"",
+                                        "K",
+                                        "-1K",
+                                        "1k",
+                                        "1KB",
+                                        "1T",
+                                        "1 K",
+                                        "1KK",
+                                        "511",
+                                        "1025K",
+                                        "17179869184G",
+                                        "18446744073709551616K",
+                                        "18014398509481985K"};
     (void)state;
 
     given.value = anyhv_arg_size;
