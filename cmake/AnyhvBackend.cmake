@@ -45,6 +45,22 @@ function(anyhv_link_object object symbol parts inside)
     set_source_files_properties("${object}" PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
 endfunction()
 
+# The libraries of a module as its programs link them. A file of the system is linked by its name where
+# the module is installed: it may be elsewhere there.
+function(anyhv_portable_libraries out)
+    set(portable "")
+    foreach(library IN LISTS ARGN)
+        if(IS_ABSOLUTE "${library}")
+            get_filename_component(name "${library}" NAME_WE)
+            string(REGEX REPLACE "^lib" "-l" name "${name}")
+            list(APPEND portable "$<BUILD_INTERFACE:${library}>" "$<INSTALL_INTERFACE:${name}>")
+        else()
+            list(APPEND portable "${library}")
+        endif()
+    endforeach()
+    set(${out} "${portable}" PARENT_SCOPE)
+endfunction()
+
 # anyhv_add_module(name SOURCES ... [LIBRARIES ...] [INSIDE ...]): a way to reach guests. Makes the
 # archive libanyhv-hv-<name>.a, target anyhv::hv-<name>, which shows one symbol to others:
 # anyhv_hv_<name with _>. LIBRARIES are linked to its programs; INSIDE are archives that the module
@@ -64,7 +80,8 @@ function(anyhv_add_module name)
     add_library(${target} STATIC "${object}")
     add_library(anyhv::hv-${name} ALIAS ${target})
     set_target_properties(${target} PROPERTIES OUTPUT_NAME anyhv-hv-${name} LINKER_LANGUAGE C)
-    target_link_libraries(${target} PUBLIC anyhv::anyhv ${arg_LIBRARIES})
+    anyhv_portable_libraries(libraries ${arg_LIBRARIES})
+    target_link_libraries(${target} PUBLIC anyhv::anyhv ${libraries})
 endfunction()
 
 # anyhv_add_backend(device SOURCES ... LIBRARIES ... [MODULES ...] [TYPE type]): one program for each
@@ -80,6 +97,9 @@ function(anyhv_add_backend device)
         set(arg_MODULES ${ANYHV_HV})
     elseif(NOT arg_MODULES)
         set(arg_MODULES ${anyhv_MODULES})
+    endif()
+    if(NOT arg_MODULES)
+        message(FATAL_ERROR "The device '${device}' is to be served, but no module was found or named.")
     endif()
     foreach(module IN LISTS arg_MODULES)
         if(NOT TARGET anyhv::hv-${module})

@@ -159,14 +159,16 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option common_options[] = {
+    {NULL, 0, NULL, 0, "Options:", 0},
     {"features", OPT_FEATURES, "LIST", 0,
      "Ring features, comma-separated: NAME offers one, -NAME withholds it; by default all but "
      "packed are offered that device and module can do. NAMEs: " FEATURE_NAMES,
      0},
     {"log-level", OPT_LOG_LEVEL, "LEVEL", 0,
      "What to report: error, warning, info (the default) or debug", 0},
+    {NULL, 0, NULL, 0, "Instead of serving guests:", -1},
     {"print-capabilities", OPT_PRINT_CAPABILITIES, NULL, 0,
-     "Tell tools that manage back ends, in JSON, what type of device this is, and exit", 0},
+     "Tell tools that manage back ends, in JSON, what type of device this is, and exit", -1},
     {"version", OPT_VERSION, NULL, 0, "Print the version and exit", -1},
     {0},
 };
