@@ -37,6 +37,9 @@ BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev")
 CMOCKA = BUILD + ("libcmocka-dev",)
 BARE = BUILD + ("gcc-arm-none-eabi", "gcc-aarch64-linux-gnu")
 LAYERS = ("binutils", "clang-format", "shellcheck")
+PACKAGE = BUILD + (
+    "g++", "make", "pkgconf", "help2man", "man-db", "bsdextrautils", "mandoc", "dpkg-dev", "lintian"
+)
 UML = ("make", "flex", "bison", "bc", "xz-utils", "cpio")
 CROSS_S390X = ("gcc-s390x-linux-gnu", "libc6-dev-s390x-cross", "qemu-user-static")
 SYSROOT_S390X = Sysroot(
@@ -96,8 +99,16 @@ SUITES = (
         "configure",
         "the build itself: errors that help, presets that build, headers that stand alone",
         budget=90,
-        packages=CMOCKA + ("g++",),
+        packages=CMOCKA + ("g++", "help2man"),
         scripts=("test/configure/configure_test.sh",),
+        quick=True,
+    ),
+    Suite(
+        "package",
+        "what is installed and packed: projects outside the tree build and run with it",
+        budget=60,
+        packages=PACKAGE,
+        scripts=("test/package/package_test.sh",),
         quick=True,
     ),
     Suite(
@@ -162,7 +173,7 @@ SUITES = (
         "mutation",
         "every suite can fail: planted bugs turn it red",
         budget=360,
-        packages=CMOCKA + BARE + CROSS_S390X + LAYERS + UML + ("g++",),
+        packages=CMOCKA + BARE + CROSS_S390X + LAYERS + UML + PACKAGE,
         sysroots=(SYSROOT_S390X,),
         scripts=("test/mutation/mutation_test.sh",),
     ),
