@@ -42,8 +42,16 @@ PACKAGE = BUILD + (
 )
 UML = ("make", "flex", "bison", "bc", "xz-utils", "cpio")
 CROSS_S390X = ("gcc-s390x-linux-gnu", "libc6-dev-s390x-cross", "qemu-user-static")
+CROSS_AARCH64 = ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user-static")
 SYSROOT_S390X = Sysroot(
     "ANYHV_S390X_SYSROOT", "bookworm", "s390x", ("libcmocka0", "libcmocka-dev")
+)
+SYSROOT_AARCH64 = Sysroot(
+    "ANYHV_AARCH64_SYSROOT", "bookworm", "arm64", ("libcmocka0", "libcmocka-dev")
+)
+USER_MODE_CANNOT = (  # programs that tell nothing under QEMU's user mode
+    ("unit/test_fdmem", "QEMU's user mode does not pass on SIGBUS of a file that shrank"),
+    ("unit/test_socket_fds", "QEMU's user mode mixes up descriptors sent over a socket"),
 )
 
 SUITES = (
@@ -127,10 +135,17 @@ SUITES = (
         sysroots=(SYSROOT_S390X,),
         preset="s390x",
         programs=("unit", "conformance", "hostile"),
-        without=(
-            ("unit/test_fdmem", "QEMU's user mode does not pass on SIGBUS of a file that shrank"),
-            ("unit/test_socket_fds", "QEMU's user mode mixes up descriptors sent over a socket"),
-        ),
+        without=USER_MODE_CANNOT,
+    ),
+    Suite(
+        "aarch64",
+        "the machine of most embedded hypervisors: the same suites under QEMU's user mode",
+        budget=120,
+        packages=BUILD + CROSS_AARCH64,
+        sysroots=(SYSROOT_AARCH64,),
+        preset="aarch64",
+        programs=("unit", "conformance", "hostile"),
+        without=USER_MODE_CANNOT,
     ),
     Suite(
         "freestanding",
@@ -173,8 +188,8 @@ SUITES = (
         "mutation",
         "every suite can fail: planted bugs turn it red",
         budget=360,
-        packages=CMOCKA + BARE + CROSS_S390X + LAYERS + UML + PACKAGE,
-        sysroots=(SYSROOT_S390X,),
+        packages=CMOCKA + BARE + CROSS_S390X + CROSS_AARCH64 + LAYERS + UML + PACKAGE,
+        sysroots=(SYSROOT_S390X, SYSROOT_AARCH64),
         scripts=("test/mutation/mutation_test.sh",),
     ),
 )
