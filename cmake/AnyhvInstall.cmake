@@ -188,6 +188,10 @@ function(anyhv_install_documents)
         install(FILES "${PROJECT_SOURCE_DIR}/${document}" DESTINATION "${CMAKE_INSTALL_DOCDIR}/${folder}"
                 COMPONENT dev)
     endforeach()
+    if(NOT ANYHV_FREESTANDING) # the documents show these projects
+        install(DIRECTORY "${PROJECT_SOURCE_DIR}/test/package" DESTINATION "${CMAKE_INSTALL_DOCDIR}/test"
+                COMPONENT dev PATTERN "*.sh" EXCLUDE)
+    endif()
 endfunction()
 
 # --- the whole --------------------------------------------------------------------------------------

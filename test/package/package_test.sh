@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Is what `cmake --install` and cpack make a product? Installs, moves the installation away, and builds
-# and runs the projects beside this file with it: a device, a module, and a product that builds anyhv
-# itself.
+# and runs with it the projects beside this file, which are installed, too: a device, a module, and a
+# product that builds anyhv itself.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cd "$here/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source=scripts/lib/tap.sh
 . scripts/lib/tap.sh
 
@@ -17,6 +16,7 @@ build=$scratch/build     # configured for /usr
 first=$scratch/first     # installed there,
 prefix=$scratch/prefix   # and moved here
 staged=$scratch/staged   # DESTDIR
+projects=$prefix/share/doc/anyhv/test/package
 export CFLAGS="-Wall -Wextra -Wpedantic -Werror" # for the projects: what we install is clean under these
 
 # needs NAME COMMAND...: a check that everything behind it stands on.
@@ -106,7 +106,7 @@ done
 
 # --- find_package ---------------------------------------------------------------------------------------
 
-# configure FOLDER BUILD ARGUMENT...: a project beside this file, or of ours in $scratch.
+# configure FOLDER BUILD ARGUMENT...: a project outside the tree.
 configure() { cmake -G Ninja -S "$1" -B "$scratch/$2" -DCMAKE_PREFIX_PATH="$prefix" "${@:3}"; }
 configure_and_build() { configure "$@" && built "$scratch/$2"; }
 
@@ -133,14 +133,14 @@ serves() {
     wait "$pid" && return "$status"
 }
 
-tap_check "a device builds with find_package" configure_and_build "$here/device" device
+tap_check "a device builds with find_package" configure_and_build "$projects/device" device
 tap_check "and serves the loopback guest" marks "$scratch/device/anyhv-mark-loopback"
 tap_check "and waits for a vhost-user front end" serves "$scratch/device/anyhv-mark-vhost-user"
 tap_check "its module is chosen when it is configured" \
-    configure "$here/device" chosen -DANYHV_HV=vhost-user
+    configure "$projects/device" chosen -DANYHV_HV=vhost-user
 tap_empty "so it has no other program" sed -n '/^build anyhv-mark-loopback/p' "$scratch/chosen/build.ninja"
 tap_check "a module that is not there is refused" \
-    refuses "'mark'" "'nosuch'" -- configure "$here/device" nosuch -DANYHV_HV=nosuch
+    refuses "'mark'" "'nosuch'" -- configure "$projects/device" nosuch -DANYHV_HV=nosuch
 
 # asks NAME WHAT...: a project with find_package(anyhv WHAT...).
 asks() {
@@ -157,7 +157,7 @@ tap_check "and so is the next major one" refuses "$version" -- asks major 1.0 RE
 
 # --- pkg-config -----------------------------------------------------------------------------------------
 
-make_device() { cp -r "$here/device" "$scratch/make" && make -C "$scratch/make" && make -C "$scratch/make" MODULE=vhost-user; }
+make_device() { cp -r "$projects/device" "$scratch/make" && make -C "$scratch/make" && make -C "$scratch/make" MODULE=vhost-user; }
 tap_check "a device builds with make and pkg-config" make_device
 tap_check "and serves the loopback guest (make)" marks "$scratch/make/anyhv-mark-loopback"
 tap_check "and waits for a vhost-user front end (make)" serves "$scratch/make/anyhv-mark-vhost-user"
@@ -167,7 +167,7 @@ mismatched() {
     cp -r "$prefix/include" "$scratch/other"
     sed -i 's/anyhv_layout_.*/anyhv_layout_7_3/' "$scratch/other/anyhv/version.h"
     # shellcheck disable=SC2046 # several flags
-    gcc -I"$scratch/other" -DANYHV_HV=anyhv_hv_loopback -o "$scratch/mismatched" "$here"/device/*.c \
+    gcc -I"$scratch/other" -DANYHV_HV=anyhv_hv_loopback -o "$scratch/mismatched" "$projects"/device/*.c \
         $(pkg-config --static --libs anyhv-hv-loopback)
 }
 tap_check "headers and library of different versions do not link" \
@@ -179,14 +179,14 @@ same_bytes() {
     "$prefix/bin/anyhv-rng-loopback" --simulate=7 --requests=1 --in=64 --output="$scratch/bytes" &&
         [[ $("$scratch/module/anyhv-rng-scripted" --simulate=7) == $(hex "$scratch/bytes") ]]
 }
-tap_check "a module builds with find_package" configure_and_build "$here/module" module
+tap_check "a module builds with find_package" configure_and_build "$projects/module" module
 tap_check "and exports one symbol" only_symbol "$scratch/module/libanyhv-hv-scripted.a" anyhv_hv_scripted
 tap_check "and its guest gets what the loopback guest gets" same_bytes
 
 # --- as a part of another build -------------------------------------------------------------------------
 
 tap_check "a product builds anyhv from source" \
-    configure_and_build "$here/consumer" consumer -DANYHV_SOURCE="$root"
+    configure_and_build "$projects/consumer" consumer -DANYHV_SOURCE="$root"
 tap_check "and its device serves the loopback guest" marks "$scratch/consumer/device/anyhv-mark-loopback"
 install_consumer() { cmake --install "$scratch/consumer" --prefix "$scratch/nothing"; }
 tap_check "and can be installed" install_consumer
@@ -289,7 +289,7 @@ reviewed() {
     # Debian's own archive would want a bug report that announces the package.
     lintian --allow-root --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs "$scratch"/debs/*.deb
 }
-configure_with_package() { prefix=$scratch/root/usr configure_and_build "$here/device" packaged; }
+configure_with_package() { prefix=$scratch/root/usr configure_and_build "$projects/device" packaged; }
 
 tap_check "cpack makes packages" pack
 tap_check "libanyhv-dev has our version" test "$(field libanyhv-dev Version)" = "$version-1"
