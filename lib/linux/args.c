@@ -53,11 +53,11 @@ uint64_t anyhv_arg_size(const struct argp_state *state, const char *option, cons
 {
     uint64_t value;
 
-    if (parse(text, "KMG", &value) && value >= min && value <= max)
+    if (parse(text, "KMGT", &value) && value >= min && value <= max)
         return value;
     argp_error(state,
                "--%s: '%s' is not a size from %" PRIu64 " to %" PRIu64
-               " bytes (K, M and G may follow the number)",
+               " bytes (K, M, G and T may follow the number)",
                option, text, min, max);
     return min;
 }

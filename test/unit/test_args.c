@@ -108,6 +108,7 @@ static void test_sizes(void **state)
     assert_value("3K", 3072);
     assert_value("16M", UINT64_C(16) << 20);
     assert_value("2G", UINT64_C(2) << 30);
+    assert_value("8T", UINT64_C(8) << 40);
     assert_value("0x10K", 16384);
     assert_value("0G", 0);
     assert_value("17179869183G", UINT64_MAX - ((UINT64_C(1) << 30) - 1));
@@ -121,12 +122,12 @@ static void test_sizes_refused(void **state)
                                         "-1K",
                                         "1k",
                                         "1KB",
-                                        "1T",
+                                        "1P",
                                         "1 K",
                                         "1KK",
                                         "511",
                                         "1025K",
-                                        "17179869184G",
+                                        "16777216T",
                                         "18446744073709551616K",
                                         "18014398509481985K"};
     (void)state;
@@ -138,7 +139,7 @@ static void test_sizes_refused(void **state)
     assert_value("1M", UINT64_C(1) << 20);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         assert_refused(wrong[i], "is not a size from 512 to 1048576 bytes "
-                                 "(K, M and G may follow the number)");
+                                 "(K, M, G and T may follow the number)");
 }
 
 /* Embedded in a program that must not end, a parser goes on with a legal value. */

@@ -18,7 +18,7 @@ extern "C" {
 uint64_t anyhv_arg_number(const struct argp_state *state, const char *option, const char *text,
                           uint64_t min, uint64_t max);
 
-/* Bytes: the same, or with K, M or G behind it (1024, 1024 * 1024 ...): "16M". */
+/* Bytes: the same, or with K, M, G or T behind it (1024, 1024 * 1024 ...): "16M". */
 uint64_t anyhv_arg_size(const struct argp_state *state, const char *option, const char *text,
                         uint64_t min, uint64_t max);
 
