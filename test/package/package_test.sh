@@ -224,6 +224,18 @@ tap_check "and so does its target" small_links ";-lm\""
 tap_empty "headers of what was not configured stay away" \
     find "$scratch/small/include" '(' -name 'loopback.h' -o -path '*/devices/*' ')'
 
+install_bare() {
+    configure "$scratch/tree" bare-build -DANYHV_FREESTANDING=ON -DANYHV_TESTS=OFF && built "$scratch/bare-build" &&
+        cmake --install "$scratch/bare-build" --prefix "$scratch/bare"
+}
+# What is in the bare installation and needs an OS: headers, programs, the modules' libraries.
+needs_os() {
+    grep -rlE '#include <(sys/|unistd|std(io|lib)|argp|anyhv/(hv|linux))' "$scratch/bare/include" || true
+    find "$scratch/bare" -path '*/bin/*' -o -name 'libanyhv-hv-*' -o -path '*/linux/*'
+}
+tap_check "without an OS, there is an installation" install_bare
+tap_empty "and nothing in it needs one" needs_os
+
 # --- programs -------------------------------------------------------------------------------------------
 
 options_of() { "$1" --help | grep -oE -- '--[a-z][a-z-]+' | sort -u; }
