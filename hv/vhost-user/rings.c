@@ -102,17 +102,12 @@ static void port_quiet(struct anyhv_dev *dev)
         anyhv_task_ready(c->module->server->loop, &c->resume);
 }
 
-/*
- * Left out: ACCESS_PLATFORM (no IOTLB), NOTIFICATION_DATA (a kick is an event without data),
- * RING_RESET and SUSPEND (no message carries them), ORDER_PLATFORM (both ends share the caches).
- */
 const struct anyhv_port_ops vu_port = {
     .notify = port_notify,
     .work = port_work,
     .queue_changed = port_queue_changed,
     .quiet = port_quiet,
-    .features = ANYHV_F_INDIRECT_DESC | ANYHV_F_EVENT_IDX | ANYHV_F_VERSION_1 |
-                ANYHV_F_RING_PACKED | ANYHV_F_IN_ORDER,
+    .features = VU_RING_FEATURES,
 };
 
 /* ---- wishes -> core ---- */

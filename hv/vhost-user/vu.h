@@ -127,7 +127,6 @@ struct vu_options {
     const char *path;
     int fd;
     bool fd_given;
-    bool capabilities; /* print them and leave */
 };
 
 struct vu_module {
@@ -181,6 +180,13 @@ bool vu_memory_lost(const struct vu_connection *c);
 void vu_memory_drop(struct vu_connection *c);
 
 /* ---- rings.c ---- */
+/*
+ * Left out: ACCESS_PLATFORM (no IOTLB), NOTIFICATION_DATA (a kick is an event without data),
+ * RING_RESET and SUSPEND (no message carries them), ORDER_PLATFORM (both ends share the caches).
+ */
+#define VU_RING_FEATURES                                                                   \
+    (ANYHV_F_INDIRECT_DESC | ANYHV_F_EVENT_IDX | ANYHV_F_VERSION_1 | ANYHV_F_RING_PACKED | \
+     ANYHV_F_IN_ORDER)
 extern const struct anyhv_port_ops vu_port;
 void vu_rings_init(struct vu_connection *c);
 /* Closes every descriptor; the device is gone already. */

@@ -56,7 +56,9 @@ struct anyhv_state {
     uint32_t driver_features_sel;
     uint32_t queue_sel, shm_sel;
     uint64_t driver_features; /* as written; in force once FEATURES_OK is set */
-    struct anyhv_queue_state queue[];
+#ifndef __cplusplus
+    struct anyhv_queue_state queue[]; /* ISO C++ knows no such member */
+#endif
 };
 
 /* Bytes of the block for a device with @queues queues and @config_len configuration bytes. */

@@ -9,6 +9,7 @@
 #ifndef ANYHV_TYPES_H
 #define ANYHV_TYPES_H
 
+#include <anyhv/version.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

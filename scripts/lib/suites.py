@@ -37,10 +37,21 @@ BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev")
 CMOCKA = BUILD + ("libcmocka-dev",)
 BARE = BUILD + ("gcc-arm-none-eabi", "gcc-aarch64-linux-gnu")
 LAYERS = ("binutils", "clang-format", "shellcheck")
+PACKAGE = BUILD + (
+    "g++", "make", "pkgconf", "help2man", "man-db", "bsdextrautils", "mandoc", "dpkg-dev", "lintian"
+)
 UML = ("make", "flex", "bison", "bc", "xz-utils", "cpio")
 CROSS_S390X = ("gcc-s390x-linux-gnu", "libc6-dev-s390x-cross", "qemu-user-static")
+CROSS_AARCH64 = ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user-static")
 SYSROOT_S390X = Sysroot(
     "ANYHV_S390X_SYSROOT", "bookworm", "s390x", ("libcmocka0", "libcmocka-dev")
+)
+SYSROOT_AARCH64 = Sysroot(
+    "ANYHV_AARCH64_SYSROOT", "bookworm", "arm64", ("libcmocka0", "libcmocka-dev")
+)
+USER_MODE_CANNOT = (  # programs that tell nothing under QEMU's user mode
+    ("unit/test_fdmem", "QEMU's user mode does not pass on SIGBUS of a file that shrank"),
+    ("unit/test_socket_fds", "QEMU's user mode mixes up descriptors sent over a socket"),
 )
 
 SUITES = (
@@ -105,8 +116,16 @@ SUITES = (
         "configure",
         "the build itself: errors that help, presets that build, headers that stand alone",
         budget=90,
-        packages=CMOCKA + ("g++",),
+        packages=CMOCKA + ("g++", "help2man"),
         scripts=("test/configure/configure_test.sh",),
+        quick=True,
+    ),
+    Suite(
+        "package",
+        "what is installed and packed: projects outside the tree build and run with it",
+        budget=60,
+        packages=PACKAGE,
+        scripts=("test/package/package_test.sh",),
         quick=True,
     ),
     Suite(
@@ -125,10 +144,17 @@ SUITES = (
         sysroots=(SYSROOT_S390X,),
         preset="s390x",
         programs=("unit", "conformance", "hostile"),
-        without=(
-            ("unit/test_fdmem", "QEMU's user mode does not pass on SIGBUS of a file that shrank"),
-            ("unit/test_socket_fds", "QEMU's user mode mixes up descriptors sent over a socket"),
-        ),
+        without=USER_MODE_CANNOT,
+    ),
+    Suite(
+        "aarch64",
+        "the machine of most embedded hypervisors: the same suites under QEMU's user mode",
+        budget=120,
+        packages=BUILD + CROSS_AARCH64,
+        sysroots=(SYSROOT_AARCH64,),
+        preset="aarch64",
+        programs=("unit", "conformance", "hostile"),
+        without=USER_MODE_CANNOT,
     ),
     Suite(
         "freestanding",
@@ -189,8 +215,9 @@ SUITES = (
         "mutation",
         "every suite can fail: planted bugs turn it red",
         budget=360,
-        packages=CMOCKA + BARE + CROSS_S390X + LAYERS + UML + ("g++", "qemu-system-arm", "valgrind"),
-        sysroots=(SYSROOT_S390X,),
+        packages=CMOCKA + BARE + CROSS_S390X + CROSS_AARCH64 + LAYERS + UML + PACKAGE
+        + ("qemu-system-arm", "valgrind"),
+        sysroots=(SYSROOT_S390X, SYSROOT_AARCH64),
         scripts=("test/mutation/mutation_test.sh",),
     ),
 )

@@ -14,26 +14,6 @@ trap 'rm -rf "$scratch"' EXIT
 
 # --- errors ---------------------------------------------------------------------------------------------
 
-# refuses TEXT... -- COMMAND...: the command fails and its output, line breaks aside, has each TEXT.
-refuses() {
-    local texts=() text output
-    while [[ $1 != -- ]]; do
-        texts+=("$1")
-        shift
-    done
-    shift
-    if output=$("$@" 2>&1); then
-        printf 'succeeded: %s\n%s\n' "$*" "$output"
-        return 1
-    fi
-    for text in "${texts[@]}"; do
-        grep -qF -- "$text" <<<"$(tr -s ' \n' ' ' <<<"$output")" || {
-            printf 'does not say "%s":\n%s\n' "$text" "$output"
-            return 1
-        }
-    done
-}
-
 known_modules() { find hv -mindepth 2 -maxdepth 2 -name CMakeLists.txt -printf '%h\n' | sed 's|^hv/||' | sort; }
 
 mapfile -t modules < <(known_modules)
