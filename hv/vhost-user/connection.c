@@ -229,7 +229,7 @@ static enum vu_verdict dispatch(struct vu_connection *c, struct vu_message *m)
 
 static void check_memory(struct vu_connection *c)
 {
-    if (c->open && vu_memory_lost(c))
+    if (c->open && (vu_memory_lost(c) || vu_log_failed(c)))
         vu_connection_end(c);
 }
 
@@ -319,7 +319,8 @@ static void connection_init(struct vu_connection *c, struct vu_module *module, i
     c->resume = (struct anyhv_task){.run = resume_message, .priv = c};
     vu_rings_init(c);
     vu_backend_init(c);
-    anyhv_mem_init(&c->mem, c->regions, VU_SLOTS, NULL, NULL);
+    anyhv_mem_init(&c->mem, c->regions, VU_SLOTS, &vu_mem_ops, c);
+    vu_log_init(c);
 }
 
 static int attach(struct vu_connection *c)
@@ -378,6 +379,7 @@ void vu_connection_end(struct vu_connection *c)
     anyhv_task_cancel(&c->work);
     vu_rings_drop(c);
     vu_backend_drop(c);
+    vu_log_drop(c);
     vu_memory_drop(c);
     vu_fd_close(&c->fd);
     vu_module_next(c->module);

@@ -15,7 +15,7 @@
 static enum vu_verdict get_features(struct vu_connection *c, struct vu_message *m)
 {
     (void)m;
-    return vu_reply_u64(c, anyhv_ctl_features(&c->dev) | VU_F_PROTOCOL_FEATURES);
+    return vu_reply_u64(c, anyhv_ctl_features(&c->dev) | VU_F_OWN);
 }
 
 bool vu_negotiated(const struct vu_connection *c)
@@ -27,7 +27,7 @@ bool vu_negotiated(const struct vu_connection *c)
 
 static void give_features(struct vu_connection *c)
 {
-    anyhv_ctl_set_features(&c->dev, c->features & ~VU_F_PROTOCOL_FEATURES);
+    anyhv_ctl_set_features(&c->dev, c->features & ~VU_F_OWN);
 }
 
 int vu_negotiate(struct vu_connection *c)
@@ -77,19 +77,24 @@ static void renegotiate(struct vu_connection *c)
 static enum vu_verdict set_features(struct vu_connection *c, struct vu_message *m)
 {
     uint64_t features = m->payload.u64;
-    uint64_t offer = anyhv_ctl_features(&c->dev) | VU_F_PROTOCOL_FEATURES;
+    uint64_t offer = anyhv_ctl_features(&c->dev) | VU_F_OWN;
+    uint64_t changed = c->features_set ? features ^ c->features : UINT64_MAX;
 
     if (features & ~offer)
         return vu_refused(m, "features 0x%" PRIx64 " were not offered", features & ~offer);
-    if (c->features_set && features == c->features)
-        return VU_DONE; /* sent again at any time; nothing may be disturbed */
+    if (!(changed & ~VU_F_LOG_ALL)) { /* sent again at any time; nothing may be disturbed */
+        c->features = features;
+        vu_log_update(c);
+        return VU_DONE;
+    }
     if (vu_rings_running(c)) {
-        anyhv_ctl_set_features(&c->dev, features & ~VU_F_PROTOCOL_FEATURES); /* counted, no more */
+        anyhv_ctl_set_features(&c->dev, features & ~VU_F_OWN); /* counted, no more */
         return vu_refused(m, "features 0x%" PRIx64 " while rings run with 0x%" PRIx64, features,
                           c->features);
     }
     c->features = features;
     c->features_set = true;
+    vu_log_update(c);
     renegotiate(c);
     if (!(features & VU_F_PROTOCOL_FEATURES))
         vu_rings_enable_all(c);
@@ -146,6 +151,7 @@ static void reset(struct vu_connection *c)
     c->features = 0;
     c->features_set = false;
     c->config_changed = false;
+    vu_log_update(c);
 }
 
 static enum vu_verdict reset_device(struct vu_connection *c, struct vu_message *m)
@@ -252,6 +258,9 @@ static const struct vu_request requests[VU_REQUESTS] = {
     [VU_RESET_OWNER] = {"RESET_OWNER", nothing_to_do, 0, 0, NO_FDS, false, 0},
     [VU_SET_MEM_TABLE] = {"SET_MEM_TABLE", vu_set_mem_table, VU_TABLE_HEADER,
                           sizeof(struct vu_mem_table), 0, VU_TABLE_REGIONS, false, 0},
+    [VU_SET_LOG_BASE] = {"SET_LOG_BASE", vu_set_log_base, SIZE(struct vu_log_base), 1, 1, true,
+                         VU_P_LOG_SHMFD},
+    [VU_SET_LOG_FD] = {"SET_LOG_FD", vu_set_log_fd, 0, 0, 1, 1, false, VU_P_LOG_SHMFD},
     [VU_SET_VRING_NUM] = {"SET_VRING_NUM", vu_set_vring_num, SIZE(struct vu_vring_state), NO_FDS,
                           false, 0},
     [VU_SET_VRING_ADDR] = {"SET_VRING_ADDR", vu_set_vring_addr, SIZE(struct vu_vring_addr), NO_FDS,
@@ -288,8 +297,6 @@ static const struct vu_request requests[VU_REQUESTS] = {
     [VU_GET_STATUS] = {"GET_STATUS", get_status, 0, 0, NO_FDS, true, VU_P_STATUS},
 
     /* Known by name, and not offered. */
-    [VU_SET_LOG_BASE] = {.name = "SET_LOG_BASE"},
-    [VU_SET_LOG_FD] = {.name = "SET_LOG_FD"},
     [VU_SEND_RARP] = {.name = "SEND_RARP"},
     [VU_NET_SET_MTU] = {.name = "NET_SET_MTU"},
     [VU_IOTLB_MSG] = {.name = "IOTLB_MSG", .answered = true},

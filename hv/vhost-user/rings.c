@@ -208,6 +208,7 @@ int vu_ring_update(struct vu_ring *r)
         if (rc != ANYHV_OK)
             return rc;
     }
+    r->log = r->user_log;
     if (!wanted(r) || r->running)
         return ANYHV_OK;
     if (located)
@@ -285,6 +286,7 @@ void vu_rings_reset(struct vu_connection *c)
 
         vu_ring_drop_kick(r);
         r->running = r->enabled = r->has_addr = r->has_base = false;
+        r->user_log.on = r->log.on = false;
         r->num = 0;
     }
     anyhv_timer_cancel(&c->poll);

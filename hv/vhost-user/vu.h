@@ -23,9 +23,9 @@
 #define VU_PAUSE_NS   UINT64_C(100000000) /* before accept is tried again */
 
 /* What this module can do, of the protocol features. */
-#define VU_PROTOCOL_OFFER                                                            \
-    (VU_P_MQ | VU_P_REPLY_ACK | VU_P_BACKEND_REQ | VU_P_CONFIG | VU_P_RESET_DEVICE | \
-     VU_P_CONFIGURE_MEM_SLOTS | VU_P_STATUS)
+#define VU_PROTOCOL_OFFER                                                         \
+    (VU_P_MQ | VU_P_LOG_SHMFD | VU_P_REPLY_ACK | VU_P_BACKEND_REQ | VU_P_CONFIG | \
+     VU_P_RESET_DEVICE | VU_P_CONFIGURE_MEM_SLOTS | VU_P_STATUS)
 
 struct vu_connection;
 struct vu_message;
@@ -71,11 +71,18 @@ struct vu_table {
     unsigned count;
 };
 
+/* Where writes to a ring's device area are noted. */
+struct vu_ring_log {
+    bool on;
+    uint64_t addr;
+};
+
 struct vu_ring {
     struct vu_connection *connection;
     unsigned index;
     /* what the front end asked for */
     uint64_t user_desc, user_used, user_avail;
+    struct vu_ring_log user_log;
     uint32_t base; /* where the ring goes on; core's while it runs */
     uint16_t num;
     bool has_addr, has_base;
@@ -87,6 +94,15 @@ struct vu_ring {
     /* what core does: a ring runs there if it is both started and enabled */
     bool running;
     struct anyhv_queue_setup setup; /* guest addresses */
+    struct vu_ring_log log;         /* in force for this place */
+};
+
+/* The dirty log. */
+struct vu_log {
+    struct anyhv_fdmem map; /* host NULL: there is none */
+    int fd;                 /* to be signalled when bits were set; -1: nobody wants to know */
+    struct anyhv_task poke;
+    bool failed; /* something was written that has no bit */
 };
 
 struct vu_connection {
@@ -109,6 +125,8 @@ struct vu_connection {
     struct anyhv_mem mem;
     struct anyhv_region regions[VU_SLOTS]; /* core's */
     struct vu_table memory;                /* ours, in no order */
+
+    struct vu_log log;
 
     struct vu_ring *rings;
     unsigned nrings;
@@ -179,6 +197,17 @@ bool vu_memory_translate(const struct vu_table *table, uint64_t user, uint64_t *
 /* A file has shrunk under its map. */
 bool vu_memory_lost(const struct vu_connection *c);
 void vu_memory_drop(struct vu_connection *c);
+
+/* ---- log.c ---- */
+extern const struct anyhv_mem_ops vu_mem_ops;
+enum vu_verdict vu_set_log_base(struct vu_connection *c, struct vu_message *m);
+enum vu_verdict vu_set_log_fd(struct vu_connection *c, struct vu_message *m);
+void vu_log_init(struct vu_connection *c);
+void vu_log_drop(struct vu_connection *c);
+/* After LOG_ALL may have changed. */
+void vu_log_update(struct vu_connection *c);
+/* Something that was written could not be noted. */
+bool vu_log_failed(const struct vu_connection *c);
 
 /* ---- rings.c ---- */
 extern const struct anyhv_port_ops vu_port;
