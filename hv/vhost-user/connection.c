@@ -321,6 +321,7 @@ static void connection_init(struct vu_connection *c, struct vu_module *module, i
     vu_backend_init(c);
     anyhv_mem_init(&c->mem, c->regions, VU_SLOTS, &vu_mem_ops, c);
     vu_log_init(c);
+    vu_state_init(c);
 }
 
 static int attach(struct vu_connection *c)
@@ -380,6 +381,7 @@ void vu_connection_end(struct vu_connection *c)
     vu_rings_drop(c);
     vu_backend_drop(c);
     vu_log_drop(c);
+    vu_state_drop(c);
     vu_memory_drop(c);
     vu_fd_close(&c->fd);
     vu_module_next(c->module);

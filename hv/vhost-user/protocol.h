@@ -79,6 +79,7 @@ enum vu_backend_request_id {
 #define VU_P_RESET_DEVICE        VU_P(13)
 #define VU_P_CONFIGURE_MEM_SLOTS VU_P(15)
 #define VU_P_STATUS              VU_P(16)
+#define VU_P_DEVICE_STATE        VU_P(19)
 
 struct vu_header {
     uint32_t request;
@@ -151,6 +152,19 @@ enum vu_config_flag {
     VU_CONFIG_MIGRATION = 1, /* the destination of a migration gets what the source had */
 };
 
+/* 42 */
+struct vu_state_params {
+    uint32_t direction, phase;
+};
+
+enum vu_state_direction {
+    VU_STATE_SAVE,
+    VU_STATE_LOAD,
+};
+
+#define VU_STATE_STOPPED 0u              /* the only phase */
+#define VU_STATE_NO_FD   UINT64_C(0x100) /* in the answer: no channel of ours comes with it */
+
 union vu_payload {
     uint64_t u64;
     struct vu_vring_state state;
@@ -159,6 +173,7 @@ union vu_payload {
     struct vu_mem_single single;
     struct vu_config config;
     struct vu_log_base log;
+    struct vu_state_params state_params;
     uint8_t bytes[VU_MAX_PAYLOAD];
 };
 

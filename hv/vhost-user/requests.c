@@ -95,10 +95,29 @@ static enum vu_verdict set_features(struct vu_connection *c, struct vu_message *
     c->features = features;
     c->features_set = true;
     vu_log_update(c);
-    renegotiate(c);
+    if (changed & ~VU_F_OWN)
+        renegotiate(c);
     if (!(features & VU_F_PROTOCOL_FEATURES))
         vu_rings_enable_all(c);
     return rings_verdict(c, m);
+}
+
+/*
+ * They are then no news when the front end sends them, and the device is not reset for them. If it
+ * has sent others before, one of the two is wrong.
+ */
+int vu_features_loaded(struct vu_connection *c)
+{
+    uint64_t loaded = anyhv_dev_features(&c->dev);
+    bool others = loaded && c->features_set && ((c->features ^ loaded) & ~VU_F_OWN);
+
+    if (others) {
+        anyhv_ctl_set_status(&c->dev, 0);
+        loaded = 0;
+    }
+    c->features = loaded | (c->features & VU_F_OWN);
+    c->features_set = loaded;
+    return others ? ANYHV_E_INVAL : vu_rings_update(c);
 }
 
 /* QEMU warns of CONFIG when it has no use for it, and a device without configuration has none. */
@@ -295,6 +314,10 @@ static const struct vu_request requests[VU_REQUESTS] = {
                         VU_P_CONFIGURE_MEM_SLOTS},
     [VU_SET_STATUS] = {"SET_STATUS", set_status, SIZE(uint64_t), NO_FDS, false, VU_P_STATUS},
     [VU_GET_STATUS] = {"GET_STATUS", get_status, 0, 0, NO_FDS, true, VU_P_STATUS},
+    [VU_SET_DEVICE_STATE_FD] = {"SET_DEVICE_STATE_FD", vu_set_device_state_fd,
+                                SIZE(struct vu_state_params), 1, 1, true, VU_P_DEVICE_STATE},
+    [VU_CHECK_DEVICE_STATE] = {"CHECK_DEVICE_STATE", vu_check_device_state, 0, 0, NO_FDS, true,
+                               VU_P_DEVICE_STATE},
 
     /* Known by name, and not offered. */
     [VU_SEND_RARP] = {.name = "SEND_RARP"},
@@ -311,8 +334,6 @@ static const struct vu_request requests[VU_REQUESTS] = {
     [VU_GPU_SET_SOCKET] = {.name = "GPU_SET_SOCKET"},
     [VU_VRING_KICK] = {.name = "VRING_KICK"},
     [VU_GET_SHARED_OBJECT] = {.name = "GET_SHARED_OBJECT", .answered = true},
-    [VU_SET_DEVICE_STATE_FD] = {.name = "SET_DEVICE_STATE_FD", .answered = true},
-    [VU_CHECK_DEVICE_STATE] = {.name = "CHECK_DEVICE_STATE", .answered = true},
     [VU_GET_SHMEM_CONFIG] = {.name = "GET_SHMEM_CONFIG", .answered = true},
 };
 

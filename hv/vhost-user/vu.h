@@ -25,7 +25,7 @@
 /* What this module can do, of the protocol features. */
 #define VU_PROTOCOL_OFFER                                                         \
     (VU_P_MQ | VU_P_LOG_SHMFD | VU_P_REPLY_ACK | VU_P_BACKEND_REQ | VU_P_CONFIG | \
-     VU_P_RESET_DEVICE | VU_P_CONFIGURE_MEM_SLOTS | VU_P_STATUS)
+     VU_P_RESET_DEVICE | VU_P_CONFIGURE_MEM_SLOTS | VU_P_STATUS | VU_P_DEVICE_STATE)
 
 struct vu_connection;
 struct vu_message;
@@ -105,6 +105,16 @@ struct vu_log {
     bool failed; /* something was written that has no bit */
 };
 
+/* The device's state, on its way out or in. */
+struct vu_transfer {
+    int fd; /* -1: none is under way */
+    struct anyhv_watch watch;
+    bool load;
+    uint8_t *bytes;
+    size_t len, at; /* of `len` bytes `at` have been moved */
+    int rc;         /* of the last one. ANYHV_LATER: under way; ANYHV_E_STATE: there was none */
+};
+
 struct vu_connection {
     struct vu_module *module;
     bool open;
@@ -127,6 +137,7 @@ struct vu_connection {
     struct vu_table memory;                /* ours, in no order */
 
     struct vu_log log;
+    struct vu_transfer transfer;
 
     struct vu_ring *rings;
     unsigned nrings;
@@ -187,6 +198,9 @@ int vu_negotiate(struct vu_connection *c);
 /* May queues be started? */
 bool vu_negotiated(const struct vu_connection *c);
 
+/* A state was loaded, or could not be: status and features are now the device's. */
+int vu_features_loaded(struct vu_connection *c);
+
 /* ---- memory.c ---- */
 enum vu_verdict vu_set_mem_table(struct vu_connection *c, struct vu_message *m);
 enum vu_verdict vu_add_mem_reg(struct vu_connection *c, struct vu_message *m);
@@ -208,6 +222,12 @@ void vu_log_drop(struct vu_connection *c);
 void vu_log_update(struct vu_connection *c);
 /* Something that was written could not be noted. */
 bool vu_log_failed(const struct vu_connection *c);
+
+/* ---- device_state.c ---- */
+enum vu_verdict vu_set_device_state_fd(struct vu_connection *c, struct vu_message *m);
+enum vu_verdict vu_check_device_state(struct vu_connection *c, struct vu_message *m);
+void vu_state_init(struct vu_connection *c);
+void vu_state_drop(struct vu_connection *c);
 
 /* ---- rings.c ---- */
 extern const struct anyhv_port_ops vu_port;
@@ -245,15 +265,18 @@ enum vu_verdict vu_set_vring_call(struct vu_connection *c, struct vu_message *m)
 enum vu_verdict vu_set_vring_err(struct vu_connection *c, struct vu_message *m);
 enum vu_verdict vu_set_vring_enable(struct vu_connection *c, struct vu_message *m);
 
-/* ---- notify.c: kick, call and error descriptors ---- */
+/* ---- notify.c: descriptors that the peer sent to signal or to carry bytes ---- */
 /* 0, or -1: what the peer sent is nothing that can signal without blocking us. */
 int vu_event_check(int fd);
+/* 0, or -1: it is no end of a pipe or socket pair that can be read (or written) that way. */
+int vu_channel_check(int fd, bool write);
 /* Adds one event; -1: nobody can receive it any more. */
 int vu_event_signal(int fd);
 /* Takes what is there. 1: something was; 0: nothing; -1: nothing will ever come. */
 int vu_event_drain(int fd);
-/* As write, but never waits, whatever the peer does to the descriptor: -1 with EAGAIN. */
+/* As write and read, but never wait, whatever the peer does to the descriptor: -1 with EAGAIN. */
 ssize_t vu_write_now(int fd, const void *buf, size_t len);
+ssize_t vu_read_now(int fd, void *buf, size_t len);
 void vu_fd_close(int *fd);
 
 /* ---- backend_channel.c ---- */
