@@ -114,6 +114,10 @@ static void probe_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_re
     case PROBE_INFO:
         info(p, req);
         return;
+    case PROBE_REMEMBER:
+        p->info.word = command[1];
+        anyhv_req_done(req);
+        return;
     default:
         anyhv_req_reject(req, ANYHV_E_INVAL);
     }
@@ -174,6 +178,38 @@ static void probe_config_written(struct anyhv_dev *dev, unsigned off, unsigned l
     p->info.config_writes++;
 }
 
+static size_t probe_save(struct anyhv_dev *dev, void *buf, size_t cap)
+{
+    const struct probe *p = anyhv_dev_priv(dev);
+    uint32_t *words = buf;
+
+    if (cap < PROBE_STATE_LEN)
+        return PROBE_STATE_LEN;
+    for (unsigned i = 0; i < PROBE_STATE_LEN / 4; i++)
+        memcpy(&words[i], i ? &p->info.word : &(uint32_t){PROBE_STATE_VERSION}, 4);
+    return PROBE_STATE_LEN;
+}
+
+static int probe_load(struct anyhv_dev *dev, const void *buf, size_t len)
+{
+    struct probe *p = anyhv_dev_priv(dev);
+    const uint8_t *bytes = buf;
+    uint32_t version, word;
+
+    if (len != PROBE_STATE_LEN)
+        return ANYHV_E_INVAL;
+    memcpy(&version, bytes, 4);
+    memcpy(&word, bytes + 4, 4);
+    if (version != PROBE_STATE_VERSION)
+        return ANYHV_E_VERSION;
+    for (size_t i = 8; i < len; i += 4) {
+        if (memcmp(bytes + i, &word, 4) != 0)
+            return ANYHV_E_INVAL;
+    }
+    p->info.word = word;
+    return ANYHV_OK;
+}
+
 static const uint32_t initial_config[PROBE_CONFIG_LEN / 4] = {PROBE_MAGIC};
 
 static const struct anyhv_device_ops probe_ops = {
@@ -190,6 +226,8 @@ static const struct anyhv_device_ops probe_ops = {
     .start = probe_start,
     .stop = probe_stop,
     .config_written = probe_config_written,
+    .save = probe_save,
+    .load = probe_load,
 };
 
 static int probe_open(struct anyhv_loop *loop, const void *options, void **host)

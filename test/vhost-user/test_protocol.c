@@ -19,7 +19,7 @@ TEST(offers)
     assert_true(value & DRV_F_INDIRECT);
     assert_false(value & (DRV_F(33) | DRV_F_NOTIFICATION_DATA | DRV_F_RING_RESET | DRV_F(43)));
     OK(fe_get(&h->fe, FE_GET_PROTOCOL_FEATURES, &value));
-    assert_int_equal(value, 0x1a229);
+    assert_int_equal(value, 0x9a22b);
     assert_true(fe_hello(&h->fe, FE_P_ALL));
     OK(fe_get(&h->fe, FE_GET_QUEUE_NUM, &value));
     assert_int_equal(value, PROBE_QUEUES);
@@ -86,8 +86,8 @@ TEST(features_that_were_not_offered)
 {
     assert_true(fe_hello(&h->fe, FE_P_ALL));
     REFUSED(fe_u64(&h->fe, FE_SET_FEATURES, FE_VERSION_1 | DRV_F(33)));
-    REFUSED(fe_u64(&h->fe, FE_SET_FEATURES, FE_VERSION_1 | DRV_F(26)));
-    REFUSED(fe_u64(&h->fe, FE_SET_PROTOCOL_FEATURES, FE_P_ALL | FE_P(1)));
+    REFUSED(fe_u64(&h->fe, FE_SET_FEATURES, FE_VERSION_1 | DRV_F(27)));
+    REFUSED(fe_u64(&h->fe, FE_SET_PROTOCOL_FEATURES, FE_P_ALL | FE_P(2)));
     REFUSED(fe_u64(&h->fe, FE_SET_PROTOCOL_FEATURES, FE_P(63)));
     OK(fe_u64(&h->fe, FE_SET_FEATURES, FE_VERSION_1));
     assert_true(backend_logged(&h->b, "SET_FEATURES: features 0x200000000 were not offered"));
