@@ -76,6 +76,7 @@ enum vu_backend_request_id {
 #define VU_P_REPLY_ACK           VU_P(3)
 #define VU_P_BACKEND_REQ         VU_P(5)
 #define VU_P_CONFIG              VU_P(9)
+#define VU_P_INFLIGHT_SHMFD      VU_P(12)
 #define VU_P_RESET_DEVICE        VU_P(13)
 #define VU_P_CONFIGURE_MEM_SLOTS VU_P(15)
 #define VU_P_STATUS              VU_P(16)
@@ -152,6 +153,15 @@ enum vu_config_flag {
     VU_CONFIG_MIGRATION = 1, /* the destination of a migration gets what the source had */
 };
 
+/* 31, 32. The document has no padding; the structure of some front ends does. */
+struct vu_wire_inflight {
+    uint64_t mmap_size, mmap_offset;
+    uint16_t num_queues, queue_size;
+    uint8_t padding[4];
+};
+
+#define VU_INFLIGHT_MIN 20u
+
 /* 42 */
 struct vu_state_params {
     uint32_t direction, phase;
@@ -173,6 +183,7 @@ union vu_payload {
     struct vu_mem_single single;
     struct vu_config config;
     struct vu_log_base log;
+    struct vu_wire_inflight inflight;
     struct vu_state_params state_params;
     uint8_t bytes[VU_MAX_PAYLOAD];
 };

@@ -23,11 +23,13 @@
 #define VU_PAUSE_NS   UINT64_C(100000000) /* before accept is tried again */
 
 /* What this module can do, of the protocol features. */
-#define VU_PROTOCOL_OFFER                                                         \
-    (VU_P_MQ | VU_P_LOG_SHMFD | VU_P_REPLY_ACK | VU_P_BACKEND_REQ | VU_P_CONFIG | \
-     VU_P_RESET_DEVICE | VU_P_CONFIGURE_MEM_SLOTS | VU_P_STATUS | VU_P_DEVICE_STATE)
+#define VU_PROTOCOL_OFFER                                                             \
+    (VU_P_MQ | VU_P_LOG_SHMFD | VU_P_REPLY_ACK | VU_P_BACKEND_REQ | VU_P_CONFIG |     \
+     VU_P_RESET_DEVICE | VU_P_CONFIGURE_MEM_SLOTS | VU_P_STATUS | VU_P_DEVICE_STATE | \
+     VU_P_INFLIGHT_SHMFD)
 
 struct vu_connection;
+struct vu_inflight;
 struct vu_message;
 
 /* What became of a message. */
@@ -137,6 +139,7 @@ struct vu_connection {
     struct vu_table memory;                /* ours, in no order */
 
     struct vu_log log;
+    struct vu_inflight *inflight; /* NULL: there is none */
     struct vu_transfer transfer;
 
     struct vu_ring *rings;
@@ -181,6 +184,8 @@ int vu_connection_begin(struct vu_module *module, int fd);
 void vu_connection_end(struct vu_connection *c);
 /* Answers the message in work. */
 enum vu_verdict vu_reply(struct vu_connection *c, const void *payload, uint32_t size);
+/* The same with a descriptor, which stays the caller's; -1: without. */
+enum vu_verdict vu_reply_fd(struct vu_connection *c, const void *payload, uint32_t size, int fd);
 enum vu_verdict vu_reply_u64(struct vu_connection *c, uint64_t value);
 /* The descriptor number @i of @m, from now on the caller's. */
 int vu_take_fd(struct vu_message *m, unsigned i);
@@ -222,6 +227,16 @@ void vu_log_drop(struct vu_connection *c);
 void vu_log_update(struct vu_connection *c);
 /* Something that was written could not be noted. */
 bool vu_log_failed(const struct vu_connection *c);
+
+/* ---- inflight.c ---- */
+enum vu_verdict vu_get_inflight_fd(struct vu_connection *c, struct vu_message *m);
+enum vu_verdict vu_set_inflight_fd(struct vu_connection *c, struct vu_message *m);
+/* Was the ring left without being stopped? */
+bool vu_inflight_used(const struct vu_connection *c, unsigned ring);
+/* Its file has shrunk under its map. */
+bool vu_inflight_lost(const struct vu_connection *c);
+/* Nothing in core may still use it. */
+void vu_inflight_drop(struct vu_connection *c);
 
 /* ---- device_state.c ---- */
 enum vu_verdict vu_set_device_state_fd(struct vu_connection *c, struct vu_message *m);

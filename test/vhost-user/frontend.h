@@ -74,13 +74,14 @@ enum {
 #define FE_P_REPLY_ACK FE_P(3)
 #define FE_P_BACKEND   FE_P(5)
 #define FE_P_CONFIG    FE_P(9)
+#define FE_P_INFLIGHT  FE_P(12)
 #define FE_P_RESET     FE_P(13)
 #define FE_P_SLOTS     FE_P(15)
 #define FE_P_STATUS    FE_P(16)
 #define FE_P_STATE     FE_P(19)
 #define FE_P_ALL                                                                                  \
     (FE_P_MQ | FE_P_LOG | FE_P_REPLY_ACK | FE_P_BACKEND | FE_P_CONFIG | FE_P_RESET | FE_P_SLOTS | \
-     FE_P_STATUS | FE_P_STATE)
+     FE_P_STATUS | FE_P_STATE | FE_P_INFLIGHT)
 
 struct fe_message {
     uint32_t request, flags, size;

@@ -37,6 +37,8 @@ const struct request requests[] = {
     {"SET_LOG_FD", FE_SET_LOG_FD, 0, 0, 1, 1},
     {"SET_DEVICE_STATE_FD", FE_SET_DEVICE_STATE_FD, 8, 8, 1, 1},
     {"CHECK_DEVICE_STATE", FE_CHECK_DEVICE_STATE, 0, 0, 0, 0},
+    {"GET_INFLIGHT_FD", FE_GET_INFLIGHT_FD, 20, 24, 0, 0},
+    {"SET_INFLIGHT_FD", FE_SET_INFLIGHT_FD, 20, 24, 1, 1},
 };
 const unsigned request_count = sizeof(requests) / sizeof(requests[0]);
 

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define PAGE_BITS 12
@@ -142,4 +143,87 @@ int fe_state_load(struct frontend *fe, const uint8_t *bytes, size_t len)
     }
     close(ends[1]);
     return fine ? fe_state_check(fe) : -1;
+}
+
+/* ---- the in-flight area ---- */
+
+/* The description as it stands on the wire. */
+struct wire {
+    uint64_t size, offset;
+    uint16_t queues, queue_size;
+    uint32_t padding;
+};
+
+/* The answer with its descriptor; *fd is -1 if it has none. */
+static int receive_inflight(struct frontend *fe, struct wire *wire, int *fd)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct {
+        uint32_t request, flags, size;
+        struct wire wire;
+    } __attribute__((packed)) m;
+    struct iovec iov = {&m, sizeof(m)};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = &control,
+                         .msg_controllen = sizeof(control)};
+    struct pollfd pfd = {.fd = fe->fd, .events = POLLIN};
+    ssize_t n;
+
+    *fd = -1;
+    if (poll(&pfd, 1, fe->timeout) <= 0)
+        return FE_SILENT;
+    n = recvmsg(fe->fd, &msg, MSG_WAITALL | MSG_CMSG_CLOEXEC);
+    if (n <= 0)
+        return FE_CLOSED;
+    if (CMSG_FIRSTHDR(&msg))
+        memcpy(fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(*fd));
+    if (n != sizeof(m) || m.request != FE_GET_INFLIGHT_FD || m.flags != (FE_VERSION | FE_REPLY) ||
+        m.size != sizeof(m.wire))
+        return FE_GARBAGE;
+    *wire = m.wire;
+    return 0;
+}
+
+int fe_inflight_get(struct frontend *fe, uint16_t queues, uint16_t queue_size,
+                    struct fe_inflight *in)
+{
+    struct wire wire = {.queues = queues, .queue_size = queue_size};
+    int rc;
+
+    *in = (struct fe_inflight){.fd = -1};
+    if (!fe_send(fe, FE_GET_INFLIGHT_FD, FE_VERSION, &wire, sizeof(wire), NULL, 0))
+        return FE_CLOSED;
+    rc = receive_inflight(fe, &wire, &in->fd);
+    if (rc)
+        return rc;
+    if (wire.queues != queues || wire.queue_size != queue_size || !wire.size != (in->fd < 0))
+        return FE_GARBAGE;
+    if (in->fd < 0)
+        return 1;
+    in->size = wire.size;
+    in->offset = wire.offset;
+    in->queues = queues;
+    in->queue_size = queue_size;
+    in->area = mmap(NULL, in->size, PROT_READ | PROT_WRITE, MAP_SHARED, in->fd, (off_t)in->offset);
+    return in->area == MAP_FAILED ? FE_GARBAGE : 0;
+}
+
+int fe_inflight_send(struct frontend *fe, const struct fe_inflight *in)
+{
+    struct wire wire = {in->size, in->offset, in->queues, in->queue_size, 0};
+
+    return fe_call(fe, FE_SET_INFLIGHT_FD, &wire, sizeof(wire), &in->fd, in->fd >= 0);
+}
+
+void fe_inflight_free(struct fe_inflight *in)
+{
+    if (in->fd < 0)
+        return;
+    munmap(in->area, in->size);
+    close(in->fd);
+    in->fd = -1;
 }

@@ -44,4 +44,19 @@ long fe_state_save(struct frontend *fe, uint8_t *bytes, size_t cap);
 /* What CHECK_DEVICE_STATE says after @len bytes, or -1. */
 int fe_state_load(struct frontend *fe, const uint8_t *bytes, size_t len);
 
+/* ---- the in-flight area ---- */
+struct fe_inflight {
+    uint64_t size, offset;
+    uint16_t queues, queue_size;
+    int fd;        /* -1: there is none */
+    uint8_t *area; /* mapped here as well */
+};
+
+/* GET_INFLIGHT_FD: 0, 1 (there is none) or FE_*. */
+int fe_inflight_get(struct frontend *fe, uint16_t queues, uint16_t queue_size,
+                    struct fe_inflight *in);
+/* SET_INFLIGHT_FD: the ack. */
+int fe_inflight_send(struct frontend *fe, const struct fe_inflight *in);
+void fe_inflight_free(struct fe_inflight *in);
+
 #endif

@@ -15,6 +15,7 @@ enum probe_op {
     PROBE_HOLD_PINNED, /* PROBE_BYTE over the writable part, later, through a pinned piece */
     PROBE_RETURN,      /* held, and goes back to the ring when the queue is to be quiet */
     PROBE_STUCK,       /* held, and only RELEASE ends it: a device that breaks its promise */
+    PROBE_LATER,       /* ECHO, after some fraction of a millisecond, in any order */
     PROBE_RELEASE,     /* ends all that is held, then itself */
     PROBE_CONFIG,      /* arg goes to the device's word of the configuration space */
     PROBE_CONFIG_LATE, /* the same, PROBE_DELAY_MS after it was answered */
@@ -44,6 +45,7 @@ enum {
 
 #define PROBE_MAGIC UINT32_C(0x45424f52)
 
-extern const struct anyhv_class probe_class;
+/* The second one ends what is held one after the other, each in a batch of its own. */
+extern const struct anyhv_class probe_class, probe_slow_class;
 
 #endif
