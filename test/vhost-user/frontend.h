@@ -65,6 +65,8 @@ enum {
 
 #define FE_F_LOG_ALL           (UINT64_C(1) << 26)
 #define FE_F_PROTOCOL_FEATURES (UINT64_C(1) << 30)
+/* The driver knows nothing of these. */
+#define FE_F_OWN (FE_F_LOG_ALL | FE_F_PROTOCOL_FEATURES)
 /* What every front end of ours negotiates at least. */
 #define FE_VERSION_1   (DRV_F_VERSION_1 | FE_F_PROTOCOL_FEATURES)
 
