@@ -12,10 +12,18 @@
 
 /* ---- features ---- */
 
+/* To suspend is a word in the status byte, which only the protocol's STATUS carries. */
+static uint64_t features_offer(const struct vu_connection *c)
+{
+    uint64_t offer = anyhv_ctl_features(&c->dev) | VU_F_OWN;
+
+    return c->protocol & VU_P_STATUS ? offer : offer & ~ANYHV_F_SUSPEND;
+}
+
 static enum vu_verdict get_features(struct vu_connection *c, struct vu_message *m)
 {
     (void)m;
-    return vu_reply_u64(c, anyhv_ctl_features(&c->dev) | VU_F_OWN);
+    return vu_reply_u64(c, features_offer(c));
 }
 
 bool vu_negotiated(const struct vu_connection *c)
@@ -76,12 +84,11 @@ static void renegotiate(struct vu_connection *c)
 
 static enum vu_verdict set_features(struct vu_connection *c, struct vu_message *m)
 {
-    uint64_t features = m->payload.u64;
-    uint64_t offer = anyhv_ctl_features(&c->dev) | VU_F_OWN;
+    uint64_t features = m->payload.u64, unknown = features & ~features_offer(c);
     uint64_t changed = c->features_set ? features ^ c->features : UINT64_MAX;
 
-    if (features & ~offer)
-        return vu_refused(m, "features 0x%" PRIx64 " were not offered", features & ~offer);
+    if (unknown)
+        return vu_refused(m, "features 0x%" PRIx64 " were not offered", unknown);
     if (!(changed & ~VU_F_LOG_ALL)) { /* sent again at any time; nothing may be disturbed */
         c->features = features;
         vu_log_update(c);

@@ -104,7 +104,7 @@ static void port_quiet(struct anyhv_dev *dev)
 
 /*
  * Left out: ACCESS_PLATFORM (no IOTLB), NOTIFICATION_DATA (a kick is an event without data),
- * RING_RESET and SUSPEND (no message carries them), ORDER_PLATFORM (both ends share the caches).
+ * RING_RESET (no message carries it), ORDER_PLATFORM (both ends share the caches).
  */
 const struct anyhv_port_ops vu_port = {
     .notify = port_notify,
@@ -112,7 +112,7 @@ const struct anyhv_port_ops vu_port = {
     .queue_changed = port_queue_changed,
     .quiet = port_quiet,
     .features = ANYHV_F_INDIRECT_DESC | ANYHV_F_EVENT_IDX | ANYHV_F_VERSION_1 |
-                ANYHV_F_RING_PACKED | ANYHV_F_IN_ORDER,
+                ANYHV_F_RING_PACKED | ANYHV_F_IN_ORDER | ANYHV_F_SUSPEND,
 };
 
 /* ---- wishes -> core ---- */
@@ -181,9 +181,11 @@ static int ring_start(struct vu_ring *r, bool located)
         vu_ring_signal(&r->call_fd, r, "call");
     /*
      * A ring that is started and enabled is served: the protocol's own rule, which knows no
-     * DRIVER_OK. QEMU (10.0) negotiates STATUS and yet never sends DRIVER_OK for an rng device.
+     * DRIVER_OK. QEMU (10.0) negotiates STATUS and yet never sends DRIVER_OK for an rng device. To
+     * one that its driver has suspended, or is about to, DRIVER_OK would say "go on".
      */
-    anyhv_ctl_set_status(&c->dev, DRIVER_READY);
+    if (!(anyhv_ctl_status(&c->dev) & (ANYHV_S_DRIVER_OK | ANYHV_S_SUSPEND)))
+        anyhv_ctl_set_status(&c->dev, DRIVER_READY);
     if (r->polled)
         anyhv_timer_set(c->module->server->loop, &c->poll, VU_POLL_NS);
     vu_backend_flush(c);

@@ -3,10 +3,10 @@
 #include "conformance/suite.h"
 
 #define DEVICE_BITS (TEST_F_LOW | TEST_F_HIGH)
-/* What may be offered besides: 28, 29, 32, 33, 34, 35, 36, 38, 40 (section 6). */
+/* What may be offered besides: 28, 29, 32, 33, 34, 35, 36, 38, 40, 43 (section 6). */
 #define RING_BITS                                                                    \
     (DRV_F_INDIRECT | DRV_F_EVENT_IDX | DRV_F_VERSION_1 | DRV_F(33) | DRV_F_PACKED | \
-     DRV_F_IN_ORDER | DRV_F(36) | DRV_F_NOTIFICATION_DATA | DRV_F_RING_RESET)
+     DRV_F_IN_ORDER | DRV_F(36) | DRV_F_NOTIFICATION_DATA | DRV_F_RING_RESET | DRV_F_SUSPEND)
 
 static uint64_t offered(struct suite *s)
 {

@@ -79,6 +79,35 @@ TEST(moves_to_another_back_end)
     free(bytes);
 }
 
+/* Suspended by its driver here, suspended there; there it is woken. */
+TEST(moves_while_suspended)
+{
+    uint8_t *bytes = malloc(CAP), *answer;
+    uint64_t status;
+    uint32_t base;
+    long len;
+
+    assert_true(fe_start(&h->fe, FE_P_ALL, DRV_F_SUSPEND, 1));
+    harness_echo(h, 0);
+    OK(fe_u64(&h->fe, FE_SET_STATUS, 0x1f));
+    OK(fe_get_base(&h->fe, 0, &base));
+    len = fe_state_save(&h->fe, bytes, CAP);
+    move(h);
+    OK(fe_state_load(&h->fe, bytes, (size_t)len));
+    OK(fe_u64(&h->fe, FE_SET_FEATURES, FE_VERSION_1 | DRV_F_SUSPEND));
+    assert_true(fe_memory_send(&h->fe));
+    harness_submit(h, 0, PROBE_ECHO, 0, &answer);
+    assert_true(fe_ring_send(&h->fe, 0, base));
+    OK(fe_state(&h->fe, FE_SET_VRING_ENABLE, 0, 1));
+    OK(fe_get(&h->fe, FE_GET_STATUS, &status));
+    assert_int_equal(status, 0x1b);
+    usleep(10000);
+    harness_no_answer(h, 0);
+    OK(fe_u64(&h->fe, FE_SET_STATUS, 0x0f));
+    harness_answer(h, 0, 12);
+    free(bytes);
+}
+
 /* A front end may tell features before the state, and status it may leave out. */
 TEST(moves_in_another_order)
 {
@@ -366,6 +395,7 @@ static int ignore_sigpipe(void **state)
 
 static const struct CMUnitTest tests[] = {
     UNIT(moves_to_another_back_end),
+    UNIT(moves_while_suspended),
     UNIT(moves_in_another_order),
     UNIT(saving_changes_nothing),
     UNIT(check_waits_for_the_end),
