@@ -73,15 +73,15 @@ enum vu_verdict vu_set_vring_addr(struct vu_connection *c, struct vu_message *m)
 
     if (!r)
         return VU_END;
-    if (a->flags)
-        return vu_refused(m, "ring %u: flags 0x%" PRIx32 ", but no log was offered", r->index,
-                          a->flags);
+    if (a->flags & ~((c->protocol & VU_P_LOG_SHMFD) ? VU_VRING_LOG : 0))
+        return vu_refused(m, "ring %u: flags 0x%" PRIx32, r->index, a->flags);
     verdict = check_addr(c, m);
     if (verdict != VU_DONE)
         return verdict;
     r->user_desc = a->desc;
     r->user_avail = a->avail;
     r->user_used = a->used;
+    r->user_log = (struct vu_ring_log){.on = a->flags & VU_VRING_LOG, .addr = a->log};
     r->has_addr = true;
     return update_verdict(r, m); /* also handled again while a running ring drains */
 }

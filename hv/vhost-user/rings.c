@@ -160,6 +160,7 @@ static int ring_stop(struct vu_ring *r)
 static int ring_start(struct vu_ring *r, bool located)
 {
     struct vu_connection *c = r->connection;
+    bool goes_on = vu_inflight_used(c, r->index);
     int rc = located ? vu_negotiate(c) : ANYHV_E_BADADDR;
 
     r->setup.size = r->num;
@@ -171,11 +172,15 @@ static int ring_start(struct vu_ring *r, bool located)
         return rc;
     }
     r->running = true;
+    if (goes_on) /* an interrupt may have died with the process that owed it */
+        vu_ring_signal(&r->call_fd, r, "call");
     /*
      * A ring that is started and enabled is served: the protocol's own rule, which knows no
-     * DRIVER_OK. QEMU (10.0) negotiates STATUS and yet never sends DRIVER_OK for an rng device.
+     * DRIVER_OK. QEMU (10.0) negotiates STATUS and yet never sends DRIVER_OK for an rng device. To
+     * one that its driver has suspended, or is about to, DRIVER_OK would say "go on".
      */
-    anyhv_ctl_set_status(&c->dev, DRIVER_READY);
+    if (!(anyhv_ctl_status(&c->dev) & (ANYHV_S_DRIVER_OK | ANYHV_S_SUSPEND)))
+        anyhv_ctl_set_status(&c->dev, DRIVER_READY);
     if (r->polled)
         anyhv_timer_set(c->module->server->loop, &c->poll, VU_POLL_NS);
     vu_backend_flush(c);
@@ -203,6 +208,7 @@ int vu_ring_update(struct vu_ring *r)
         if (rc != ANYHV_OK)
             return rc;
     }
+    r->log = r->user_log;
     if (!wanted(r) || r->running)
         return ANYHV_OK;
     if (located)
@@ -280,6 +286,7 @@ void vu_rings_reset(struct vu_connection *c)
 
         vu_ring_drop_kick(r);
         r->running = r->enabled = r->has_addr = r->has_base = false;
+        r->user_log.on = r->log.on = false;
         r->num = 0;
     }
     anyhv_timer_cancel(&c->poll);

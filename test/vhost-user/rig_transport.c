@@ -78,15 +78,15 @@ static uint64_t vu_offered(struct drv_transport *t)
 
     if (fe_get(&of(t)->fe, FE_GET_FEATURES, &features))
         return 0;
-    return features & ~FE_F_PROTOCOL_FEATURES;
+    return features & ~FE_F_OWN;
 }
 
 static void vu_set_features(struct drv_transport *t, uint64_t features)
 {
     struct running *r = of(t);
 
-    /* Bit 30 is not the driver's; a VMM that lets it through is none. */
-    if (features & FE_F_PROTOCOL_FEATURES)
+    /* Bits that are not the driver's; a VMM that lets them through is none. */
+    if (features & FE_F_OWN)
         features |= DRV_F(63);
     r->features_set = fe_u64(&r->fe, FE_SET_FEATURES, features | FE_F_PROTOCOL_FEATURES) == 0;
 }

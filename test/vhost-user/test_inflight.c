@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The in-flight area: who makes it, what shape it has, and what keeps or wipes it. */
+#include "vhost-user/moving.h"
+#include "vhost-user/workload.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Negotiation, up to where an area is asked for. */
+static void negotiate(struct harness *h, uint64_t features)
+{
+    assert_true(fe_hello(&h->fe, FE_P_ALL));
+    OK(fe_u64(&h->fe, FE_SET_FEATURES, FE_VERSION_1 | features));
+    OK(fe_u64(&h->fe, FE_SET_STATUS, DRV_S_FEATURES_OK));
+}
+
+static bool is_zero(const struct fe_inflight *in)
+{
+    for (uint64_t i = 0; i < in->size; i++)
+        if (in->area[i])
+            return false;
+    return true;
+}
+
+/* Whole blocks of 64 bytes, empty, and nobody can make it shorter. */
+TEST(shape)
+{
+    static const struct {
+        uint64_t features;
+        uint16_t queues, size;
+        uint64_t bytes;
+    } cases[] = {
+        {0, 1, 64, 1088},
+        {0, 2, 64, 2176},
+        {0, 2, 1, 128},
+        {0, 1, 3, 64},
+        {DRV_F_PACKED, 1, 64, 2112},
+        {DRV_F_PACKED, 2, 5, 384},
+        {DRV_F_PACKED, 2, 1, 128},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fe_inflight in;
+
+        negotiate(h, cases[i].features);
+        OK(fe_inflight_get(&h->fe, cases[i].queues, cases[i].size, &in));
+        assert_int_equal(in.size, cases[i].bytes);
+        assert_true(is_zero(&in));
+        assert_true(fcntl(in.fd, F_GET_SEALS) & F_SEAL_SHRINK);
+        OK(fe_inflight_send(&h->fe, &in));
+        fe_inflight_free(&in);
+        OK(fe_u64(&h->fe, FE_SET_STATUS, 0));
+    }
+}
+
+/* What cannot be is answered with an area that is not there. */
+TEST(shapes_that_cannot_be)
+{
+    static const uint16_t cases[][2] = {
+        {0, 16}, {3, 16}, {1, 0}, {1, 65}, {UINT16_MAX, UINT16_MAX}, {0x0102, 16}};
+    struct fe_inflight in;
+
+    negotiate(h, 0);
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(fe_inflight_get(&h->fe, cases[i][0], cases[i][1], &in), 1);
+    assert_true(backend_logged(&h->b, "GET_INFLIGHT_FD: 3 queues, not 1 to 2"));
+    assert_true(backend_logged(&h->b, "GET_INFLIGHT_FD: queues of 65, not 1 to 64"));
+}
+
+/* As the document has it: without the padding that structures have in C. */
+TEST(messages_without_padding)
+{
+    struct {
+        uint64_t size, offset;
+        uint16_t queues, queue_size;
+    } __attribute__((packed)) wire = {.queues = 1, .queue_size = 16};
+    struct fe_inflight in;
+    struct fe_message m;
+
+    negotiate(h, 0);
+    assert_true(fe_send(&h->fe, FE_GET_INFLIGHT_FD, FE_VERSION, &wire, 20, NULL, 0));
+    OK(fe_receive(&h->fe, &m));
+    assert_int_equal(m.size, 20);
+    memcpy(&wire, m.payload, 20);
+    assert_int_equal(wire.size, 320);
+    OK(fe_inflight_get(&h->fe, 1, 16, &in));
+    OK(fe_call(&h->fe, FE_SET_INFLIGHT_FD, &wire, 20, &in.fd, 1));
+    fe_inflight_free(&in);
+}
+
+/* ---- with rings ---- */
+
+static const struct work_ring *split(void)
+{
+    return &work_rings[0];
+}
+
+/* A ring with @count requests that the device holds, and two that it has answered. */
+static struct workload begin_some(struct harness *h, struct fe_inflight *in,
+                                  const struct work_ring *kind, unsigned count)
+{
+    struct workload w;
+
+    *in = (struct fe_inflight){.fd = -1};
+    work_init(&w, &h->fe, kind, 99);
+    assert_true(work_connect(&w, kind, in));
+    assert_true(work_submit(&w, PROBE_ECHO));
+    fe_kick(&h->fe, 0);
+    work_drain(&w);
+    while (count--)
+        assert_true(work_submit(&w, PROBE_HOLD));
+    assert_true(work_submit(&w, PROBE_ECHO)); /* taken after them */
+    fe_kick(&h->fe, 0);
+    while (!work_collect(&w))
+        usleep(200);
+    return w;
+}
+
+static void release(struct workload *w)
+{
+    assert_true(work_submit(w, PROBE_RELEASE));
+    fe_kick(w->fe, 0);
+    work_drain(w);
+}
+
+/* The front end comes back to the same process, or to another one that ended in good order. */
+static void comes_back(struct harness *h, const struct work_ring *kind, bool other_process)
+{
+    struct fe_inflight in;
+    struct workload w = begin_some(h, &in, kind, 3);
+
+    fe_disconnect(&h->fe);
+    if (other_process) {
+        struct backend old = h->b;
+        static const char *const args[] = {"--features=packed", NULL};
+
+        assert_int_equal(backend_stop(&old), 0);
+        backend_fork(&h->b, &probe_class, args);
+    }
+    assert_true(fe_connect(&h->fe, h->b.path));
+    assert_true(work_connect(&w, kind, &in));
+    release(&w);
+    assert_int_equal(w.answered, 6);
+    fe_inflight_free(&in);
+}
+
+TEST(front_end_comes_back)
+{
+    comes_back(h, split(), false);
+}
+
+TEST(front_end_comes_back_packed)
+{
+    comes_back(h, &work_rings[2], false);
+}
+
+TEST(back_end_is_replaced)
+{
+    comes_back(h, split(), true);
+}
+
+TEST(back_end_is_replaced_packed)
+{
+    comes_back(h, &work_rings[3], true);
+}
+
+/* An interrupt may have died with the process that owed it, and a kick with the one that heard it.
+ */
+TEST(all_is_looked_at_and_said_once)
+{
+    struct fe_inflight in;
+    struct workload w = begin_some(h, &in, split(), 0);
+
+    fe_disconnect(&h->fe);
+    assert_true(work_submit(&w, PROBE_ECHO)); /* nobody kicks */
+    while (fe_event(h->fe.ring[0].call, 0))
+        continue;
+    assert_true(fe_connect(&h->fe, h->b.path));
+    assert_true(work_connect(&w, split(), &in));
+    work_drain(&w);
+    fe_disconnect(&h->fe);
+    while (fe_event(h->fe.ring[0].call, 0))
+        continue;
+    assert_true(fe_connect(&h->fe, h->b.path));
+    assert_true(work_connect(&w, split(), &in)); /* nothing was in work, nothing waits */
+    assert_true(fe_event(h->fe.ring[0].call, 1000));
+    assert_false(fe_event(h->fe.ring[0].call, 20));
+    fe_inflight_free(&in);
+}
+
+/* Stopped in good order: the base counts, whatever the area says. */
+TEST(stop_and_start_in_one_connection)
+{
+    for (unsigned i = 0; i < 4; i += 2) {
+        const struct work_ring *kind = &work_rings[i];
+        struct work_ring goes_on = *kind;
+        struct fe_inflight in;
+        struct workload w = begin_some(h, &in, kind, 3);
+
+        for (unsigned round = 0; round < 3; round++) {
+            OK(fe_get_base(&h->fe, 0, &goes_on.base));
+            work_drain(&w);
+            assert_true(work_connect(&w, &goes_on, &in));
+            assert_true(work_submit(&w, PROBE_HOLD));
+            release(&w);
+        }
+        fe_inflight_free(&in);
+        fe_fini(&h->fe);
+        fe_init(&h->fe);
+        assert_true(fe_connect(&h->fe, h->b.path));
+    }
+}
+
+/* The driver resets the device: what was in work is forgotten, in the area as well. */
+TEST(reset_wipes_it)
+{
+    for (unsigned i = 0; i < 4; i += 2) {
+        struct fe_inflight in;
+        struct workload w = begin_some(h, &in, &work_rings[i], 3);
+
+        OK(fe_u64(&h->fe, FE_SET_STATUS, 0));
+        fe_fini(&h->fe);
+        fe_init(&h->fe);
+        work_init(&w, &h->fe, &work_rings[i], 5); /* a new guest, as it were */
+        assert_true(fe_connect(&h->fe, h->b.path));
+        assert_true(work_connect(&w, &work_rings[i], &in));
+        release(&w);
+        assert_int_equal(w.answered, 1);
+        fe_inflight_free(&in);
+        fe_fini(&h->fe);
+        fe_init(&h->fe);
+        assert_true(fe_connect(&h->fe, h->b.path));
+    }
+}
+
+/* Rings beyond those that it was made for go without, and another one takes its place. */
+TEST(area_for_one_ring_of_two)
+{
+    struct fe_inflight one, other;
+
+    negotiate(h, 0);
+    OK(fe_inflight_get(&h->fe, 1, 16, &one));
+    OK(fe_inflight_get(&h->fe, 1, 16, &other));
+    OK(fe_inflight_send(&h->fe, &one));
+    OK(fe_inflight_send(&h->fe, &other));
+    assert_true(fe_start(&h->fe, FE_P_ALL, 0, 2));
+    harness_echo(h, 0);
+    harness_echo(h, 1);
+    assert_true(is_zero(&one));
+    assert_false(is_zero(&other));
+    REFUSED(fe_inflight_send(&h->fe, &one)); /* not while rings run */
+    harness_echo(h, 0);
+    fe_inflight_free(&one);
+    fe_inflight_free(&other);
+}
+
+/* A ring that is longer than the area was made for does not start. */
+TEST(ring_that_is_too_long)
+{
+    struct frontend *fe = &h->fe;
+    struct fe_inflight in;
+
+    negotiate(h, 0);
+    OK(fe_inflight_get(fe, 1, 8, &in));
+    OK(fe_inflight_send(fe, &in));
+    assert_true(fe_memory_new(fe, 1 << 20) && fe_memory_send(fe));
+    assert_true(fe_ring_new(fe, 0, 16, false) && fe_ring_send(fe, 0, 0));
+    REFUSED(fe_state(fe, FE_SET_VRING_ENABLE, 0, 1));
+    assert_true(backend_logged(&h->b, "ring 0 cannot start"));
+    fe_inflight_free(&in);
+}
+
+static const struct CMUnitTest tests[] = {
+    UNIT(shape),
+    UNIT(shapes_that_cannot_be),
+    UNIT(messages_without_padding),
+    UNIT(front_end_comes_back),
+    UNIT(front_end_comes_back_packed),
+    UNIT(back_end_is_replaced),
+    UNIT(back_end_is_replaced_packed),
+    UNIT(all_is_looked_at_and_said_once),
+    UNIT(stop_and_start_in_one_connection),
+    UNIT(reset_wipes_it),
+    UNIT(area_for_one_ring_of_two),
+    UNIT(ring_that_is_too_long),
+};
+
+HARNESS_MAIN("vhost-user in-flight area", tests)
