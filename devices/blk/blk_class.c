@@ -205,8 +205,13 @@ static void blk_destroy(void *opened, void *instance)
     free(guest->jobs);
 }
 
+/* Of the options that QEMU's descriptors of back ends know. */
+static const char *const known_options[] = {"read-only", "blk-file", NULL};
+
 const struct anyhv_class anyhv_blk_class = {
     .ops = &served.ops,
+    .type = "block",
+    .type_options = known_options,
     .limits = {.requests = REQUESTS},
     .args = &argp,
     .options_size = sizeof(struct options),
