@@ -123,6 +123,7 @@ static int lay_out(struct anyhv_loopback *lb)
     if (lb->options.bounce)
         ops = lb->options.map_only ? &map_ops : &copy_ops;
     anyhv_mem_init(&lb->mem, lb->region, ANYHV_LOOPBACK_REGIONS, ops, lb);
+    anyhv_mem_track(&lb->mem, lb->options.track || lb->options.bounce);
     return lb->options.bounce ? ANYHV_OK : add_regions(lb);
 }
 

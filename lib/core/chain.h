@@ -263,8 +263,11 @@ CORE_INLINE struct anyhv_seg *plain_walk(const struct anyhv_queue *q, struct any
     while (desc->words & more) {
         if (UNLIKELY(!next(q, place, desc)))
             return NULL;
-        if ((desc->words & mask) != same)
+        if ((desc->words & mask) != same) {
+            if (part->perm == ANYHV_W)
+                return NULL; /* nothing may follow the writable part */
             break;
+        }
         if (UNLIKELY(seg == end || __builtin_add_overflow(total, desc->len, &total) ||
                      !plain_add(req->mem, seg, desc, part->perm, &host)))
             return NULL;
@@ -308,7 +311,7 @@ CORE_INLINE bool chain_plain(const struct anyhv_queue *q, struct anyhv_req *req,
     if (UNLIKELY(desc->words & I))
         return false;
     req->wr_first = seg;
-    return plain_walk(q, req, &wr, seg, desc, next, place) && !(desc->words & N);
+    return plain_walk(q, req, &wr, seg, desc, next, place) != NULL;
 }
 
 /*

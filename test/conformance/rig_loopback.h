@@ -12,6 +12,7 @@ struct rig_loopback {
     bool native;
     bool bounce, map_only;
     uint32_t map_max, regions;
+    bool track; /* writes are reported: the long way for every request */
 };
 
 extern const struct rig_ops rig_loopback_ops;

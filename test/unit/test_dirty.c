@@ -29,6 +29,7 @@ static void watch_memory(struct bench *b)
     watched = *real_ops;
     watched.dirty = note_dirty;
     b->lb.mem.ops = &watched;
+    anyhv_mem_track(&b->lb.mem, true);
 }
 
 /* Does what it is told by the first byte it reads: copies, leaves a hole, pins, nothing, rejects.
