@@ -52,6 +52,7 @@ SYSROOT_AARCH64 = Sysroot(
 USER_MODE_CANNOT = (  # programs that tell nothing under QEMU's user mode
     ("unit/test_fdmem", "QEMU's user mode does not pass on SIGBUS of a file that shrank"),
     ("unit/test_socket_fds", "QEMU's user mode mixes up descriptors sent over a socket"),
+    ("unit/test_journal_steps", "QEMU's user mode cannot trace a process"),
 )
 
 SUITES = (

@@ -36,6 +36,7 @@ struct world {
     uint64_t held[WORLD_REQUESTS]; /* handles */
     unsigned nheld, taken;
     unsigned hold_every;          /* each so manieth request is held; 0: none */
+    bool lenient;                 /* a request may be of any shape */
     unsigned replayed;            /* requests that a predecessor had taken */
     uint32_t order[WORLD_TOKENS]; /* tokens as they came to the device */
     unsigned norder;
@@ -53,6 +54,8 @@ struct world {
 void world_start(struct world *w, struct world_shared *shared, uint64_t features);
 /* What starts after @from died, on @shared, a copy of the other's. The result of the attach. */
 int world_succeed(struct world *w, const struct world *from, struct world_shared *shared);
+/* The same with the state block alone. */
+int world_succeed_without(struct world *w, const struct world *from, struct world_shared *shared);
 void world_end(struct world *w);
 
 /* The driver makes @n requests available: of one, two or three descriptors, some of them tables. */
@@ -63,7 +66,7 @@ void world_run(struct world *w);
 void world_answer(struct world *w);
 /* The driver takes what was answered; each has the right bytes and comes once. */
 void world_collect(struct world *w);
-/* Every request was answered once, and a lap and a half more are. */
+/* Every request is answered once, and so are some laps of further ones. */
 void world_check_all(struct world *w);
 
 #endif
