@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum {
-    BUDGET = 256, /* requests that the module serves in a turn of its loop */
+    BUDGET = 64, /* requests that the module serves at least in a turn of its loop */
 };
 
 static struct running *running(const struct rig *rig)
