@@ -279,10 +279,18 @@ static void socket_ready(struct anyhv_watch *watch, uint32_t events)
 
 /* ---- work ---- */
 
+/* A buffer that lies in many regions takes time for each, so a turn has fewer requests then. */
+static unsigned budget(const struct vu_connection *c)
+{
+    unsigned regions = c->memory.count;
+
+    return regions <= VU_FEW ? VU_BUDGET : VU_BUDGET * VU_FEW / regions;
+}
+
 static bool run_rings(struct anyhv_task *task)
 {
     struct vu_connection *c = task->priv;
-    bool more = anyhv_dev_run(&c->dev, VU_BUDGET);
+    bool more = anyhv_dev_run(&c->dev, budget(c));
 
     check_memory(c);
     return c->open && more;

@@ -137,6 +137,21 @@ int vu_event_drain(int fd)
     return n < 0 && errno == EAGAIN ? 0 : -1;
 }
 
+/*
+ * The kernel says it in /proc only since 6.5, so it is tried: of two events that are there a
+ * semaphore gives one. What else was in it is lost, so the caller looks for itself what it was for.
+ */
+bool vu_event_is_semaphore(int fd)
+{
+    uint64_t two = 2, got = 0;
+
+    if (!is_eventfd(fd))
+        return false;
+    vu_event_drain(fd);
+    vu_write_now(fd, &two, sizeof(two)); /* if it is full there is more than enough */
+    return vu_read_now(fd, &got, sizeof(got)) == sizeof(got) && got == 1;
+}
+
 void vu_fd_close(int *fd)
 {
     if (*fd >= 0)

@@ -174,6 +174,8 @@ static enum vu_verdict set_kick(struct vu_connection *c, struct vu_message *m)
     verdict = ring_fd(c, m, &r, &fd);
     if (verdict != VU_DONE)
         return verdict;
+    if (fd >= 0 && vu_event_is_semaphore(fd))
+        return vu_refused(m, "ring %u: fd is a semaphore", r->index);
     anyhv_watch_del(&r->kick);
     rc = fd < 0 ? 0 : anyhv_watch_add(loop, &r->kick, fd, EPOLLIN);
     if (rc < 0) {

@@ -157,6 +157,22 @@ static int ring_stop(struct vu_ring *r)
     return rc;
 }
 
+/*
+ * Linux's virtio_uml (6.1) begins a new packed ring at base 0, as if it were a split one: wrap
+ * counters 0. A ring that has really come to that place has been filled an odd number of times, and
+ * its first descriptor shows it: AVAIL since the driver was there last, or USED since it is there
+ * again. In a new one it is all zero.
+ */
+static bool is_new_packed(const struct vu_ring *r)
+{
+    uint8_t flags[2];
+
+    return vu_rings_packed(r->connection) && r->has_base && r->base == 0 &&
+           anyhv_mem_read(&r->connection->mem, r->setup.desc + 14, flags, sizeof(flags)) ==
+               ANYHV_OK &&
+           flags[0] == 0 && flags[1] == 0;
+}
+
 static int ring_start(struct vu_ring *r, bool located)
 {
     struct vu_connection *c = r->connection;
@@ -164,7 +180,7 @@ static int ring_start(struct vu_ring *r, bool located)
     int rc = located ? vu_negotiate(c) : ANYHV_E_BADADDR;
 
     r->setup.size = r->num;
-    r->setup.base = vu_ring_base(r);
+    r->setup.base = is_new_packed(r) ? ANYHV_BASE_PACKED : vu_ring_base(r);
     if (rc == ANYHV_OK)
         rc = anyhv_ctl_queue_start(&c->dev, r->index, &r->setup);
     if (rc != ANYHV_OK) {

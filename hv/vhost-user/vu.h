@@ -19,6 +19,7 @@
 #define VU_SLOTS      512u                /* memory regions at once */
 #define VU_MAX_QUEUES 256u                /* the index of a vring is one byte */
 #define VU_BUDGET     256u                /* requests per turn on the loop */
+#define VU_FEW        16u                 /* regions that do not slow a request down */
 #define VU_POLL_NS    UINT64_C(1000000)   /* between looks at a ring that has no kick */
 #define VU_PAUSE_NS   UINT64_C(100000000) /* before accept is tried again */
 
@@ -291,6 +292,8 @@ enum vu_verdict vu_set_vring_enable(struct vu_connection *c, struct vu_message *
 int vu_event_check(int fd);
 /* 0, or -1: it is no end of a pipe or socket pair that can be read (or written) that way. */
 int vu_channel_check(int fd, bool write);
+/* An eventfd that gives back what is in it one by one, and so stays ready for very long. */
+bool vu_event_is_semaphore(int fd);
 /* Adds one event; -1: nobody can receive it any more. */
 int vu_event_signal(int fd);
 /* Takes what is there. 1: something was; 0: nothing; -1: nothing will ever come. */

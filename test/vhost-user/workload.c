@@ -18,6 +18,7 @@ enum {
     HEADER = 8,
     ECHO_LEN = OUT_LEN - HEADER,
     UNTOUCHED = 0xee,
+    PAGE = 4096,
 };
 
 const struct work_ring work_rings[] = {
@@ -56,6 +57,7 @@ void work_init(struct workload *w, struct frontend *fe, const struct work_ring *
     fe->ring[0].ring.event_idx = ring->features & DRV_F_EVENT_IDX;
     if (!fe->ring[0].ring.packed)
         age(&fe->ring[0].ring, (uint16_t)ring->base);
+    fe->mem.used = (fe->mem.used + PAGE - 1) / PAGE * PAGE; /* none shares a page with the ring */
     for (unsigned i = 0; i < WORK_JOBS; i++) {
         w->job[i].at = drv_alloc(&fe->mem, JOB_BYTES, 16);
         assert_true(w->job[i].at != DRV_NO_ADDR);
