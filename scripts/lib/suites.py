@@ -114,6 +114,16 @@ SUITES = (
         proves=(("vhost-user", "test device, rng", "test front end, another process"),),
     ),
     Suite(
+        "kvm-ioregionfd",
+        "the KVM module and the VMM's library: handshake, commands, conformance, restarts",
+        budget=60,
+        packages=CMOCKA,
+        preset="dev",
+        programs=("kvm-ioregionfd",),
+        quick=True,
+        proves=(("kvm-ioregionfd", "test device", "test driver and kernel, in process"),),
+    ),
+    Suite(
         "configure",
         "the build itself: errors that help, presets that build, headers that stand alone",
         budget=90,
