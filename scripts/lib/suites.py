@@ -124,6 +124,15 @@ SUITES = (
         proves=(("kvm-ioregionfd", "test device", "test driver and kernel, in process"),),
     ),
     Suite(
+        "kvm",
+        "micro-guests in 16, 32 and 64-bit mode on /dev/kvm, kind and hostile, device process killed",
+        budget=60,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/vmm/micro_test.sh build/dev/bin",),
+        proves=(("kvm-ioregionfd", "rng", "test driver on /dev/kvm, 16, 32 and 64 bits"),),
+    ),
+    Suite(
         "configure",
         "the build itself: errors that help, presets that build, headers that stand alone",
         budget=90,
