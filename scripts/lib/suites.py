@@ -215,6 +215,15 @@ SUITES = (
         proves=(("vhost-user", "rng", "stock Debian kernel, x86_64, QEMU"),),
     ),
     Suite(
+        "guest-kvm",
+        "a stock Debian kernel under nested KVM, its device killed and its machine reset meanwhile",
+        budget=150,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/vmm/nested_test.sh build/dev/bin",),
+        proves=(("kvm-ioregionfd", "rng", "stock Debian kernel, x86_64, nested KVM"),),
+    ),
+    Suite(
         "guest-aarch64",
         "the same on aarch64",
         budget=120,

@@ -59,19 +59,15 @@ size_t machine_load(const struct machine *m, const char *path, uint64_t addr)
     return have;
 }
 
-/* One stretch of guest memory, up to the hole at @hole where the device's registers are. */
-static void slot(const struct machine *m, uint32_t number, uint64_t addr, uint64_t end)
+/* KVM and the device have the same memory, from address 0. */
+static void share_memory(const struct machine *m)
 {
-    struct kvm_userspace_memory_region region = {.slot = number,
-                                                 .guest_phys_addr = addr,
-                                                 .memory_size = end - addr,
-                                                 .userspace_addr = (uintptr_t)m->ram + addr};
+    struct kvm_userspace_memory_region region = {.memory_size = m->size,
+                                                 .userspace_addr = (uintptr_t)m->ram};
     int rc;
 
-    if (addr >= end)
-        return;
     must(ioctl(m->vm, KVM_SET_USER_MEMORY_REGION, &region), "KVM_SET_USER_MEMORY_REGION");
-    rc = anyhv_vmm_memory_add(m->device, addr, end - addr, m->memfd, addr);
+    rc = anyhv_vmm_memory_add(m->device, 0, m->size, m->memfd, 0);
     if (rc)
         machine_fail("the device does not take the guest's memory: %s", strerror(-rc));
 }
@@ -128,7 +124,7 @@ static void make_vcpu(struct machine *m)
 
 void machine_make(struct machine *m, const struct machine_options *o)
 {
-    struct kvm_pit_config pit = {0};
+    struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
     int rc;
 
     m->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -140,8 +136,7 @@ void machine_make(struct machine *m, const struct machine_options *o)
     must(ioctl(m->vm, KVM_CREATE_PIT2, &pit), "KVM_CREATE_PIT2");
     make_memory(m, o->memory);
     make_device(m, o);
-    slot(m, 0, 0, o->base < o->memory ? o->base : o->memory);
-    slot(m, 1, 0x100000, o->memory);
+    share_memory(m);
     make_vcpu(m);
     rc = anyhv_vmm_start(m->device);
     if (rc)

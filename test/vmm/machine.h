@@ -57,6 +57,9 @@ int micro_run(struct machine *m, const struct micro_options *options);
 struct linux_options {
     const char *kernel, *initrd, *arguments;
 };
-int linux_run(struct machine *m, const struct linux_options *options);
+struct acpi_device;
+/* Until it powers off; a machine that it resets begins again. */
+int linux_run(struct machine *m, const struct linux_options *options,
+              const struct acpi_device *device);
 
 #endif

@@ -5,13 +5,16 @@
  *   anyhv-test-vmm --device=SOCKET --micro=IMAGE --bits=64 --requests=1000 --seed=7
  *   anyhv-test-vmm --device=SOCKET --kernel=BZIMAGE --initrd=FILE --append=ARGUMENTS
  */
-#include "vmm/machine.h"
-
+#include "vmm/acpi.h"
 #include "vmm/guest/report.h"
+#include "vmm/machine.h"
 
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define LINUX_MEMORY (UINT64_C(192) << 20)
+#define LINUX_DEVICE UINT64_C(0xd0000000)
 
 enum {
     OPT_DEVICE,
@@ -122,12 +125,16 @@ int main(int argc, char **argv)
     int code;
 
     parse(&c, argc, argv);
-    if (c.micro.image) {
-        c.machine.memory = GUEST_MEMORY;
-        c.machine.base = GUEST_DEVICE;
-    }
+    c.machine.memory = c.micro.image ? GUEST_MEMORY : LINUX_MEMORY;
+    c.machine.base = c.micro.image ? GUEST_DEVICE : LINUX_DEVICE;
     machine_make(&m, &c.machine);
-    code = micro_run(&m, &c.micro);
+    if (c.micro.image) {
+        code = micro_run(&m, &c.micro);
+    } else {
+        const struct acpi_device device = {c.machine.base, c.machine.gsi, c.machine.level};
+
+        code = linux_run(&m, &c.linux_guest, &device);
+    }
     machine_free(&m);
     return code;
 }
