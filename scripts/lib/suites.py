@@ -154,7 +154,7 @@ SUITES = (
         budget=180,
         packages=CMOCKA,
         preset="asan",
-        programs=("unit", "conformance", "hostile", "vhost-user", "examples"),
+        programs=("unit", "conformance", "hostile", "vhost-user", "kvm-ioregionfd", "examples"),
     ),
     Suite(
         "s390x",
