@@ -326,10 +326,46 @@ static void ended_and_reset(void **state)
     end(&s);
 }
 
+/*
+ * Memory in which a request has a piece pinned leaves only when that request is answered, and the
+ * VMM's call does not return before.
+ */
+static void pinned_memory_is_waited_for(void **state)
+{
+    struct scene s = {.random = 99};
+    struct job *job = &s.job[0];
+    struct drv_used used;
+    const uint8_t *in;
+    uint64_t begin;
+
+    (void)state;
+    start(&s, 0);
+    assert_true(submit(&s, job));
+    drv_poke32(&s.mem, job->at, PROBE_HOLD_PINNED);
+    drv_submit(&s.mmio.transport, 0, &s.ring);
+    usleep(100000);
+    assert_false(drv_ring_get(&s.ring, &used));
+    begin = now_us();
+    assert_int_equal(anyhv_vmm_memory_remove(s.vmm, 0, MEMORY), 0);
+    assert_true(now_us() - begin > PROBE_DELAY_MS * 1000 / 2);
+    in = drv_ptr(&s.mem, job->at + IN_AT, IN_LEN);
+    for (unsigned i = 0; i < IN_LEN; i++)
+        assert_int_equal(in[i], PROBE_BYTE);
+    assert_true(drv_ring_get(&s.ring, &used));
+    assert_int_equal(used.len, IN_LEN);
+    job->busy = false;
+    s.answered++;
+    assert_int_equal(anyhv_vmm_memory_add(s.vmm, 0, MEMORY, s.fd, 0), 0);
+    some_work(&s);
+    drain(&s);
+    end(&s);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(split),
     cmocka_unit_test(packed),
     cmocka_unit_test(ended_and_reset),
+    cmocka_unit_test(pinned_memory_is_waited_for),
 };
 
 int main(int argc, char **argv)
