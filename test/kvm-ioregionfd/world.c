@@ -56,10 +56,10 @@ struct anyhv_dev *world_dev(const struct world *w)
 
 static void parse(struct world *w)
 {
-    char option[128], name[] = "module";
-    char *argv[] = {name, option, NULL};
+    char name[] = "module";
+    char *argv[] = {name, w->option, NULL};
 
-    snprintf(option, sizeof(option), "--socket-path=%s", w->path);
+    snprintf(w->option, sizeof(w->option), "--socket-path=%s", w->path);
     assert_int_equal(argp_parse(anyhv_hv_kvm_ioregionfd.args, 2, argv, 0, NULL, w->options), 0);
 }
 

@@ -46,7 +46,7 @@ struct world {
     struct anyhv_class cls;
     struct anyhv_server server;
     void *options;
-    char dir[64], path[96];
+    char dir[64], path[96], option[128]; /* the module keeps pointers to its command line */
     bool up;
     int control, wire; /* our ends, -1: none */
     int irq, resample, kick[8];
