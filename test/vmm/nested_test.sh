@@ -6,8 +6,9 @@
 # A stock Debian kernel under real KVM reads from anyhv-rng-kvm-ioregionfd. It finds the device by ACPI
 # (LNRO0005) and has its own virtio_mmio and virtio-rng drivers. KVM is the kernel's own too: in a
 # machine that QEMU emulates with AMD's extensions, so it always runs. Reports TAP. In the one boot, with
-# packed rings, the device process is killed five times while the guest reads its first mebibyte; then
-# the guest resets its machine and reads once more.
+# packed rings, the device process is killed five times while the guest reads half a mebibyte; then the
+# guest resets its machine and reads a whole one, in halves: /init gives a read 20 seconds, and an
+# emulated processor that runs a hypervisor needs up to eight for a half.
 #
 # The log is $ANYHV_BUILD/guest-logs/kvm.log.
 set -euo pipefail
@@ -22,7 +23,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../guest/image.sh"
 
 (($# == 1)) || die "usage: nested_test.sh BIN_FOLDER"
-bin=$1 seed=6385273 bytes=1048576 timeout=150
+bin=$1 seed=6385273 bytes=524288 timeout=150
 build=${ANYHV_BUILD:-$(anyhv_root)/build}
 log=$build/guest-logs/kvm.log
 work=$(mktemp -d "${TMPDIR:-/tmp}/anyhv-nested.XXXXXX")
@@ -60,7 +61,7 @@ run_qemu() {
         -nodefaults -display none -serial stdio -no-reboot \
         -kernel "$(kernel_image x86_64)" -initrd "$work/outer.cpio" \
         -append "console=ttyS0 quiet panic=-1 anyhv.ring=packed anyhv.guest: console=ttyS0 quiet panic=-1 \
-anyhv.test=features,read,reboot anyhv.seed=$seed anyhv.bytes=$bytes" </dev/null >"$log" 2>&1
+anyhv.test=features,read,reboot,read anyhv.seed=$seed anyhv.bytes=$bytes" </dev/null >"$log" 2>&1
 }
 
 # --- what the log must say --------------------------------------------------------------------------
@@ -75,7 +76,7 @@ packed() {
     [[ ${bits:32:1} == 1 && ${bits:34:1} == 1 ]]
 }
 
-# Both reads were right, and the second one goes on behind the first.
+# All reads were right, and each goes on behind the one before.
 one_stream() {
     tr -d '\r' <"$log" | awk '
         BEGIN { last = -1 }
@@ -87,7 +88,7 @@ one_stream() {
             last = value["last"]
             reads++
         }
-        END { exit wrong || reads != 2 }' || { shows nothing && return 1; }
+        END { exit wrong || reads != 3 }' || { shows nothing && return 1; }
 }
 
 fetch_guest x86_64 >&2
