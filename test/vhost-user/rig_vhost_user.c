@@ -432,12 +432,12 @@ static const struct rig_vhost_user uml = {.no_status = true, .pipes = true};
     }
 
 struct rig vhost_user_rigs[] = {
-    RIG("split", usual, WHOLE | RIG_STATUS | RIG_CRASH, ALL),
-    RIG("packed", usual, WHOLE | RIG_STATUS | RIG_CRASH, ALL | DRV_F_PACKED),
+    RIG("split", usual, WHOLE | RIG_STATUS | RIG_SUSPEND | RIG_CRASH, ALL),
+    RIG("packed", usual, WHOLE | RIG_STATUS | RIG_SUSPEND | RIG_CRASH, ALL | DRV_F_PACKED),
     RIG("split-no-status", no_status, RIG_CRASH, PLAIN),
     RIG("packed-no-status", no_status, RIG_CRASH, PLAIN | DRV_F_PACKED),
-    RIG("split-slots", slots, RIG_STATUS | RIG_CRASH, ALL),
-    RIG("packed-slots", slots, RIG_STATUS | RIG_CRASH, ALL | DRV_F_PACKED),
+    RIG("split-slots", slots, RIG_STATUS | RIG_SUSPEND | RIG_CRASH, ALL),
+    RIG("packed-slots", slots, RIG_STATUS | RIG_SUSPEND | RIG_CRASH, ALL | DRV_F_PACKED),
     RIG("split-pipes", uml, WHOLE, ALL),
 };
 
