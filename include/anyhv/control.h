@@ -299,8 +299,8 @@ size_t anyhv_journal_size(unsigned entries, bool packed);
  *
  * The content counts at the next anyhv_ctl_queue_start. All zero, or after a stop or reset: the
  * ring goes on at setup->base. Else it tells, together with the ring, where the predecessor was,
- * and setup->base does not count. ANYHV_E_INVAL from the start: the content makes no sense.
- * A detach, and a lost peer, leave the journal as it is.
+ * setup->base does not count, and the driver is notified once. ANYHV_E_INVAL from the start: the
+ * content makes no sense. A detach, and a lost peer, leave the journal as it is.
  */
 int anyhv_ctl_queue_journal(struct anyhv_dev *dev, unsigned queue, void *area, size_t size);
 

@@ -295,6 +295,7 @@ int anyhv_journal_open(struct anyhv_queue *q)
         j->entries = q->size;
         return ANYHV_OK;
     }
+    q->unnotified = 1; /* an interrupt may have died with the process that owed it */
     j->entries = h->entries;
     if (h->version != VERSION || j->entries < q->size || j->entries > capacity(q))
         return ANYHV_E_INVAL;

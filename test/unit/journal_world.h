@@ -35,8 +35,9 @@ struct world {
     struct anyhv_region region;
     uint64_t held[WORLD_REQUESTS]; /* handles */
     unsigned nheld, taken;
-    unsigned hold_every;          /* each so manieth request is held; 0: none */
-    bool lenient;                 /* a request may be of any shape */
+    unsigned hold_every; /* each so manieth request is held; 0: none */
+    bool lenient;        /* a request may be of any shape */
+    unsigned notified;
     unsigned replayed;            /* requests that a predecessor had taken */
     uint32_t order[WORLD_TOKENS]; /* tokens as they came to the device */
     unsigned norder;

@@ -50,6 +50,7 @@ static void the_oldest_comes_first(void **state)
             assert_int_equal(next.order[k], k);
         world_check_all(&next);
         assert_int_equal(next.replayed, 4); /* and only these */
+        assert_true(next.notified > 0);
         world_end(&next);
         world_end(&w);
     }
