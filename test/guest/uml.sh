@@ -81,15 +81,16 @@ uml_folder() {
     printf '%s/uml-%s\n' "$(anyhv_cache)" "${key:0:16}"
 }
 
-# compile_kernel DEST: goes on where an earlier one was interrupted. The headers of graphics and network
-# cards, half of the tree, are left out.
+# compile_kernel DEST: goes on where an earlier one was interrupted. What graphics and network cards have,
+# half of the tree, is left out.
 compile_kernel() {
     local tree=$1.tree make refused
     if [[ ! -d $tree ]]; then
         rm -rf "$tree.new"
         mkdir "$tree.new"
         "${leash[@]}" tar -x -C "$tree.new" --strip-components=1 --exclude='*/drivers/gpu/*.[ch]' \
-            --exclude='*/drivers/net/*.[ch]' -f "$(packages_folder)/usr/src/$SOURCE.tar.xz"
+            --exclude='*/drivers/net/ethernet/*.[ch]' --exclude='*/drivers/net/wireless/*.[ch]' \
+            -f "$(packages_folder)/usr/src/$SOURCE.tar.xz"
         mv "$tree.new" "$tree"
     fi
     make=("${leash[@]}" make -C "$tree" -j "${ANYHV_JOBS:-$(nproc)}" ARCH=um SUBARCH=x86_64
