@@ -180,7 +180,7 @@ SUITES = (
         budget=450,  # building its kernel, once, included; 15 without
         packages=CMOCKA + UML,
         preset="dev",
-        scripts=("test/guest/uml_test.sh build/dev/bin/anyhv-rng-vhost-user",),
+        scripts=("test/guest/uml_test.sh build/dev/bin",),
         proves=(("vhost-user", "rng", "Linux, User-Mode Linux"),),
     ),
     Suite(
@@ -190,8 +190,8 @@ SUITES = (
         packages=CMOCKA,
         preset="dev",
         scripts=(
-            "test/guest/rng_check_test.sh",
-            "test/guest/guest_test.sh x86_64 build/dev/bin/anyhv-rng-vhost-user",
+            "test/guest/rng/rng_check_test.sh",
+            "test/guest/qemu_test.sh x86_64 build/dev/bin",
         ),
         proves=(("vhost-user", "rng", "stock Debian kernel, x86_64, QEMU"),),
     ),
@@ -201,7 +201,7 @@ SUITES = (
         budget=120,
         packages=CMOCKA,
         preset="dev",
-        scripts=("test/guest/guest_test.sh aarch64 build/dev/bin/anyhv-rng-vhost-user",),
+        scripts=("test/guest/qemu_test.sh aarch64 build/dev/bin",),
         proves=(("vhost-user", "rng", "stock Debian kernel, aarch64, QEMU"),),
     ),
     Suite(
