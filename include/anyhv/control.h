@@ -130,8 +130,9 @@ struct anyhv_queue {
     uint8_t *desc, *driver, *device; /* the mapped areas */
     uint32_t halt;                   /* bits of enum anyhv_halt */
     uint16_t index, size;
-    uint16_t next_avail, next_used;
-    uint16_t avail_seen;         /* split: the driver's index when it was last read */
+    uint16_t next_avail;
+    uint16_t avail_seen; /* split: the driver's index when it was last read */
+    uint16_t next_used;
     uint16_t seq_next, seq_used; /* requests taken, and used, since the start */
     uint16_t free_descs;         /* packed: descriptors that are not taken */
     uint16_t ndone;
@@ -171,6 +172,7 @@ struct anyhv_dev {
     uint32_t halt;          /* bits of enum anyhv_halt */
     uint16_t turn;          /* the queue whose turn it is */
     bool started;           /* ops->start was called, and stop was not */
+    bool awaited;           /* somebody waits for a drain to end */
     bool quiet;             /* the drain of the whole device is over */
     bool quiet_due;         /* a drain somebody waits for was ended by a reset */
     bool announce;          /* resumed: the driver is told of everything once */

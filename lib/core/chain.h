@@ -186,7 +186,7 @@ CORE_INLINE enum take chain_add(struct chain *c, uint64_t addr, uint32_t len)
     seg->addr = addr;
     seg->len = len;
     c->seg = seg + 1;
-    if (LIKELY(core_hit(c->req->mem, addr, len, c->perm, &seg->host)))
+    if (LIKELY(core_hit(c->req->mem, addr, len, &seg->host)))
         return TAKE_OK;
     return anyhv_chain_find(c->q, seg, c->perm);
 }
@@ -220,9 +220,9 @@ typedef bool plain_next_fn(const struct anyhv_queue *q, void *at, struct shm_raw
 CORE_INLINE bool plain_add(struct anyhv_mem *mem, struct anyhv_seg *seg, const struct shm_raw *desc,
                            unsigned perm, uint8_t **host)
 {
-    if (UNLIKELY(desc->len == 0))
-        return false;
-    if (UNLIKELY(!core_hit(mem, desc->addr, desc->len, perm, host))) {
+    if (UNLIKELY(!core_hit(mem, desc->addr, desc->len, host))) {
+        if (desc->len == 0)
+            return false;
         *host = anyhv_mem_host(mem, desc->addr, desc->len, perm);
         if (!*host)
             return false;

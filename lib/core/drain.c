@@ -107,6 +107,7 @@ static bool all_quiet(const struct anyhv_dev *dev)
 static bool drain_all(struct anyhv_dev *dev, uint32_t why)
 {
     dev->halt |= why;
+    dev->awaited = true;
     for (unsigned i = 0; i < dev->ops->queues; i++)
         if (core_started(&dev->queues[i]))
             anyhv_core_drain(&dev->queues[i]);
@@ -162,14 +163,21 @@ void anyhv_core_report_quiet(struct anyhv_dev *dev)
     bool ended = dev->quiet_due;
 
     dev->quiet_due = false;
-    for (unsigned i = 0; i < dev->ops->queues; i++)
-        ended |= (dev->queues[i].halt & ANYHV_HALT_DRAINING) && queue_quiet(&dev->queues[i]);
+    dev->awaited = false;
+    for (unsigned i = 0; i < dev->ops->queues; i++) {
+        bool draining = dev->queues[i].halt & ANYHV_HALT_DRAINING;
+
+        dev->awaited |= draining;
+        ended |= draining && queue_quiet(&dev->queues[i]);
+    }
     if ((dev->halt & ANYHV_HALT_QUIESCING) && !dev->quiet && all_quiet(dev)) {
         dev->quiet = true;
         ended = true;
     }
     if ((dev->halt & ANYHV_HALT_SUSPENDING) && all_quiet(dev))
         suspended(dev);
+    dev->awaited |=
+        (dev->halt & ANYHV_HALT_SUSPENDING) || ((dev->halt & ANYHV_HALT_QUIESCING) && !dev->quiet);
     if (ended && dev->port->quiet)
         dev->port->quiet(dev);
 }

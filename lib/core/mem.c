@@ -5,16 +5,12 @@
 
 #define RW (ANYHV_R | ANYHV_W)
 
-/* Holds no address: what mem->last points at when nothing answered yet. */
-static const struct anyhv_region nowhere;
-
 void anyhv_mem_init(struct anyhv_mem *mem, struct anyhv_region *regions, uint32_t capacity,
                     const struct anyhv_mem_ops *ops, void *priv)
 {
     memset(mem, 0, sizeof(*mem));
     mem->regions = regions;
     mem->capacity = capacity;
-    mem->last = &nowhere;
     mem->ops = ops;
     mem->priv = priv;
     mem->tracked = ops && ops->dirty;
@@ -44,16 +40,17 @@ static uint32_t search(const struct anyhv_mem *mem, uint64_t addr)
 
 static const struct anyhv_region *find(struct anyhv_mem *mem, uint64_t addr)
 {
-    const struct anyhv_region *region = mem->last;
+    const struct anyhv_region *region;
 
-    if (addr - region->addr < region->size)
-        return region;
+    if (addr - mem->last.addr < mem->last.size)
+        return &mem->last;
     if (mem->count == 0)
         return NULL;
     region = &mem->regions[search(mem, addr)];
     if (addr - region->addr >= region->size)
         return NULL;
-    mem->last = region;
+    if ((region->perm & RW) == RW)
+        mem->last = *region;
     return region;
 }
 
@@ -293,7 +290,7 @@ static void insert(struct anyhv_mem *mem, const struct anyhv_region *region)
 /* Nothing in core may still believe the old table when this returns. */
 static void table_changed(struct anyhv_mem *mem)
 {
-    mem->last = &nowhere;
+    mem->last.size = 0; /* holds no address */
     for (struct anyhv_dev *dev = mem->devs; dev; dev = dev->next_in_mem)
         anyhv_core_remap(dev);
 }

@@ -184,7 +184,9 @@ static __attribute__((noinline)) struct anyhv_req *take_any(struct anyhv_queue *
     return NULL;
 }
 
-#define TURNS ((uint32_t)(DESC_AVAIL | DESC_USED) << 16) /* in a descriptor's last word */
+/* In a descriptor's last word: the two flags that tell the laps of the ring apart, and WRITE. */
+#define TURNS ((uint32_t)(DESC_AVAIL | DESC_USED) << 16)
+#define WRITE (DESC_WRITE << 16)
 
 /* Which descriptor of a plain chain is the latest, and how the first one looks. */
 struct place {
@@ -213,27 +215,28 @@ CORE_INLINE bool plain_next(const struct anyhv_queue *q, void *at, struct shm_ra
 /* The likely chain in a few instructions. */
 CORE_INLINE struct anyhv_req *take_chain(struct anyhv_queue *q, enum take *why)
 {
-    uint32_t first = q->next_avail, count;
-    struct place place = {first, turns(q->avail_wrap)};
     struct anyhv_req *req = q->free;
+    struct place place;
     struct shm_raw desc;
+    uint32_t count, left;
 
     if (UNLIKELY(q->watched || !req))
         return take_any(q, why);
-    desc = shm_load_raw(q->desc + (size_t)first * DESC_SIZE); /* [A] */
+    place = (struct place){q->next_avail, turns(q->avail_wrap)};
+    desc = shm_load_raw(slot_at(q, q->next_avail)); /* [A] */
     if ((desc.words & TURNS) != place.turns) {
         *why = TAKE_EMPTY;
         return NULL;
     }
     if (UNLIKELY(!chain_plain(q, req, &desc, plain_next, &place, 16)))
         return take_any(q, why);
-    count = ++place.slot - first;
-    if (UNLIKELY(count > q->free_descs))
+    req->head = (uint16_t)desc.words;
+    count = ++place.slot - q->next_avail;
+    if (UNLIKELY(__builtin_sub_overflow(q->free_descs, count, &left)))
         return take_any(q, why);
     q->free = req->next;
-    req->head = (uint16_t)desc.words;
+    q->free_descs = (uint16_t)left;
     req->ndesc = (uint16_t)count;
-    q->free_descs = (uint16_t)(q->free_descs - count);
     if (UNLIKELY(place.slot >= q->size)) {
         place.slot -= q->size;
         q->avail_wrap = !q->avail_wrap;
@@ -243,11 +246,6 @@ CORE_INLINE struct anyhv_req *take_chain(struct anyhv_queue *q, enum take *why)
     q->state->next_avail = q->next_avail; /* as in taken() */
     count_taken(q, req);
     return req;
-}
-
-enum take anyhv_packed_serve(struct anyhv_queue *q, unsigned *budget)
-{
-    return serve(q, budget, take_chain);
 }
 
 struct anyhv_req *anyhv_packed_pull(struct anyhv_queue *q, enum take *why)
@@ -269,93 +267,99 @@ void anyhv_packed_untake(struct anyhv_queue *q, const struct anyhv_req *req)
 
 /* ---- giving it back ---- */
 
-/* The flags of used descriptors in one lap of the ring. */
-static inline uint16_t used_turns(bool wrap)
-{
-    return wrap ? DESC_AVAIL | DESC_USED : 0;
-}
-
-/* The first descriptor of a batch, whose flags are written last. */
-struct first {
-    uint8_t *flags;
-    uint16_t value;
+/* The half of a descriptor that the device writes, from byte 8 on. */
+struct used_half {
+    uint32_t len, words;
 };
 
-CORE_INLINE void write_used(uint8_t *slot, uint32_t turns, const struct anyhv_req *req,
-                            struct first *first)
+static struct used_half *used_at(uint8_t *ring, uint32_t place)
 {
-    uint32_t flags = turns | (req->used ? DESC_WRITE : 0);
-
-    shm_store32(slot + 8, req->used);
-    if (LIKELY(first->flags)) {
-        shm_store32(slot + 12, req->head | flags << 16);
-        return;
-    }
-    shm_store16(slot + 12, req->head);
-    *first = (struct first){slot + 14, (uint16_t)flags};
+    return (void *)(ring + (size_t)place * DESC_SIZE + 8);
 }
 
-static void dirty_slot(struct anyhv_queue *q, uint16_t at)
+static void dirty_at(struct anyhv_queue *q, uint32_t place)
 {
-    core_dirty(q->dev->mem, q->state->desc + (uint64_t)at * DESC_SIZE + 8, 8);
+    core_dirty(q->dev->mem, q->state->desc + (uint64_t)place * DESC_SIZE + 8, 8);
+}
+
+CORE_INLINE void write_used(struct used_half *at, uint32_t turns, const struct anyhv_req *req)
+{
+    uint32_t len = req->used;
+
+    shm_store32(&at->len, len);
+    shm_store32(&at->words, req->head | turns | (len ? WRITE : 0));
 }
 
 /*
- * Writes the used descriptors of the answers up to @end, all but the first flags; the answers are
- * free then. Returns how many.
+ * Writes the used descriptors of the answers up to @end, of which there is at least one; they are
+ * free then. What belongs into the first descriptor goes to *@first instead.
  */
-static inline uint16_t write_batch(struct anyhv_queue *q, struct anyhv_req *end,
-                                   struct first *first)
+CORE_INLINE void write_batch(struct anyhv_queue *q, struct anyhv_req *end, bool plain,
+                             struct used_half *first)
 {
-    bool tracked = q->dev->mem->tracked, in_order = q->in_order;
-    uint32_t place = q->next_used, used = q->next_used, size = q->size, count = 0;
-    uint32_t turns = used_turns(q->used_wrap), place_turns = turns;
+    uint32_t place = q->next_used, used = place, size = q->size;
+    uint32_t turns = q->used_wrap ? TURNS : 0, place_turns = turns;
+    struct anyhv_req *req = q->done, *last;
+    struct used_half *at = first;
     uint8_t *ring = q->desc;
-    struct anyhv_req *req = q->done, *last = NULL;
 
-    for (; req != end; last = req, req = req->next) {
-        count++;
+    do {
+        bool skip = !plain && q->in_order && core_may_skip(req, req->next);
+
+        if (!skip)
+            write_used(at, place_turns, req);
+        if (!skip && !plain && at != first)
+            dirty_at(q, place);
         used += req->ndesc;
         if (UNLIKELY(used >= size)) {
             used -= size;
-            turns ^= DESC_AVAIL | DESC_USED;
+            turns ^= TURNS;
         }
-        core_slot_clear(q, req);
-        if (UNLIKELY(in_order && core_may_skip(req, req->next)))
-            continue;
-        write_used(ring + (size_t)place * DESC_SIZE, place_turns, req, first);
-        if (UNLIKELY(tracked))
-            dirty_slot(q, (uint16_t)place);
-        place = used;
-        place_turns = turns;
-    }
-    if (last) {
-        bool turned = turns != used_turns(q->used_wrap);
-        uint32_t descs = used - q->next_used + (turned ? size : 0);
+        if (!skip) {
+            place = used;
+            place_turns = turns;
+            at = used_at(ring, place);
+        }
+        core_slot_clear(q, req, plain);
+        last = req;
+        req = req->next;
+    } while (req != end);
+    core_done_free(q, last, end);
+    q->next_used = (uint16_t)used;
+    q->used_wrap = turns != 0;
+}
 
-        core_done_free(q, last, end);
-        q->next_used = (uint16_t)used;
-        q->used_wrap ^= turned;
-        q->unnotified += descs;
-        q->free_descs = (uint16_t)(q->free_descs + descs);
-    }
-    return (uint16_t)count;
+/* Whoever sees the flags of a batch's first descriptor may look at all of them. */
+static void publish_first(struct used_half *at, const struct used_half *first)
+{
+    uint8_t *words = (uint8_t *)&at->words;
+
+    shm_store32(&at->len, SHM_LE32(first->len));
+    shm_store16(words, (uint16_t)SHM_LE32(first->words));
+    shm_store16_release(words + 2, (uint16_t)(SHM_LE32(first->words) >> 16)); /* [B] */
 }
 
 void anyhv_packed_put(struct anyhv_queue *q)
 {
-    struct anyhv_req *end = anyhv_core_done_end(q);
-    struct first first = {0};
-    uint16_t count;
+    uint16_t start = q->next_used, descs, count;
+    struct anyhv_req *end = core_done_end(q, &count);
+    struct used_half first;
+    bool wrap = q->used_wrap;
 
-    if (UNLIKELY(q->journal.area))
-        anyhv_journal_packed_using(q, end);
-    count = write_batch(q, end, &first);
-    q->seq_used = (uint16_t)(q->seq_used + count);
-    q->ndone = (uint16_t)(q->ndone - count);
     if (count == 0)
         return;
-    shm_store16_release(first.flags, first.value); /* [B] */
+    if (UNLIKELY(q->journal.area))
+        anyhv_journal_packed_using(q, end);
+    if (LIKELY(core_batch_plain(q)))
+        write_batch(q, end, true, &first);
+    else
+        write_batch(q, end, false, &first);
+    publish_first(used_at(q->desc, start), &first);
+    dirty_at(q, start);
+    descs = (uint16_t)(q->next_used - start + (q->used_wrap != wrap ? q->size : 0));
+    q->unnotified += descs;
+    q->free_descs = (uint16_t)(q->free_descs + descs);
+    core_done_count(q, count);
     if (UNLIKELY(q->journal.area))
         anyhv_journal_packed_used(q, count);
 }
@@ -396,4 +400,19 @@ bool anyhv_packed_wants_notify(const struct anyhv_queue *q)
     if (wrap != q->used_wrap)
         off = (uint16_t)(off - q->size);
     return core_need_event(off, q->next_used, (uint16_t)(q->next_used - q->unnotified));
+}
+
+/* ---- all of it ---- */
+
+static const struct layout layout = {
+    .take = take_chain,
+    .put = anyhv_packed_put,
+    .arm = anyhv_packed_arm,
+    .available = anyhv_packed_available,
+    .wants_notify = anyhv_packed_wants_notify,
+};
+
+void anyhv_packed_turn(struct anyhv_queue *q, unsigned *budget)
+{
+    turn(q, budget, &layout);
 }

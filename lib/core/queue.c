@@ -369,6 +369,7 @@ int anyhv_ctl_queue_stop(struct anyhv_dev *dev, unsigned queue, bool drain, uint
     q = &dev->queues[queue];
     if (drain && core_started(q) && !(dev->halt & ANYHV_HALT_LOST)) {
         q->halt |= ANYHV_HALT_DRAINING;
+        dev->awaited = true;
         if (anyhv_core_drain(q) == ANYHV_LATER) {
             if (!(q->halt & ANYHV_HALT_NO_MEMORY))
                 return ANYHV_LATER;

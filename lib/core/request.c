@@ -312,8 +312,7 @@ static inline void finish(struct anyhv_queue *q, struct anyhv_req *req)
     req->state = REQ_DONE;
     req->rd.room = 0;
     req->wr.room = 0;
-    req->next = NULL;
-    *q->done_tail = req;
+    *q->done_tail = req; /* whose own link is set when the list is used */
     q->done_tail = &req->next;
     q->ndone++;
     core_work(q->dev);
@@ -359,17 +358,14 @@ static void sort_done(struct anyhv_queue *q)
     }
 }
 
-struct anyhv_req *anyhv_core_done_end(struct anyhv_queue *q)
+struct anyhv_req *anyhv_core_done_sort(struct anyhv_queue *q, uint16_t *count)
 {
-    struct anyhv_req *req = NULL;
+    struct anyhv_req *req;
 
-    if (q->in_order) {
-        uint16_t seq = q->seq_used;
-
-        sort_done(q);
-        for (req = q->done; req && req->seq == seq; req = req->next)
-            seq++;
-    }
+    sort_done(q);
+    *count = 0;
+    for (req = q->done; req && req->seq == (uint16_t)(q->seq_used + *count); req = req->next)
+        ++*count;
     return req;
 }
 

@@ -254,11 +254,6 @@ CORE_INLINE struct anyhv_req *take_chain(struct anyhv_queue *q, enum take *why)
     return req;
 }
 
-enum take anyhv_split_serve(struct anyhv_queue *q, unsigned *budget)
-{
-    return serve(q, budget, take_chain);
-}
-
 struct anyhv_req *anyhv_split_pull(struct anyhv_queue *q, enum take *why)
 {
     return take_any(q, why);
@@ -273,47 +268,48 @@ void anyhv_split_untake(struct anyhv_queue *q, const struct anyhv_req *req)
 
 /* ---- giving it back ---- */
 
-/* Writes the entries of the answers up to @end, which are free then; returns how many. */
-static inline uint16_t write_batch(struct anyhv_queue *q, struct anyhv_req *end)
+/* Writes the entries of the answers up to @end, of which there is at least one; they are free then.
+ */
+CORE_INLINE void write_batch(struct anyhv_queue *q, struct anyhv_req *end, bool plain)
 {
+    uint32_t place = q->next_used, used = place, mask = q->size - 1u;
+    struct anyhv_req *req = q->done, *last;
     uint8_t *entries = q->device + 4;
-    uint16_t mask = (uint16_t)(q->size - 1), before = q->next_used;
-    uint16_t used = before, place = before;
-    bool tracked = q->dev->mem->tracked, in_order = q->in_order;
-    struct anyhv_req *req = q->done, *last = NULL;
 
-    for (; req != end; last = req, req = req->next) {
+    do {
         uint8_t *entry = entries + 8 * (size_t)(place & mask);
 
         used++;
-        core_slot_clear(q, req);
-        if (UNLIKELY(in_order && core_may_skip(req, req->next)))
-            continue;
-        shm_store32(entry, req->head);
-        shm_store32(entry + 4, req->used);
-        if (UNLIKELY(tracked))
-            dirty_used(q, (size_t)(entry - q->device), 8);
-        place = used;
-    }
-    if (last)
-        core_done_free(q, last, end);
-    q->next_used = used;
-    return (uint16_t)(used - before);
+        if (plain || !q->in_order || !core_may_skip(req, req->next)) {
+            shm_store32(entry, req->head);
+            shm_store32(entry + 4, req->used);
+            if (!plain)
+                dirty_used(q, (size_t)(entry - q->device), 8);
+            place = used;
+        }
+        core_slot_clear(q, req, plain);
+        last = req;
+        req = req->next;
+    } while (req != end);
+    core_done_free(q, last, end);
+    q->next_used = (uint16_t)used;
 }
 
 void anyhv_split_put(struct anyhv_queue *q)
 {
-    struct anyhv_req *end = anyhv_core_done_end(q);
     uint16_t count;
+    struct anyhv_req *end = core_done_end(q, &count);
 
-    if (UNLIKELY(q->journal.area))
-        anyhv_journal_split_using(q, end);
-    count = write_batch(q, end);
-    q->seq_used = (uint16_t)(q->seq_used + count);
-    q->ndone = (uint16_t)(q->ndone - count);
-    q->unnotified += count;
     if (count == 0)
         return;
+    if (UNLIKELY(q->journal.area))
+        anyhv_journal_split_using(q, end);
+    if (LIKELY(core_batch_plain(q)))
+        write_batch(q, end, true);
+    else
+        write_batch(q, end, false);
+    core_done_count(q, count);
+    q->unnotified += count;
     shm_store16_release(used_idx(q), q->next_used); /* [B] */
     dirty_used(q, 2, 2);
     if (UNLIKELY(q->journal.area))
@@ -349,4 +345,19 @@ bool anyhv_split_wants_notify(const struct anyhv_queue *q)
     return !q->notified || q->unnotified > UINT16_MAX ||
            core_need_event(shm_load16(used_event(q)), q->next_used,
                            (uint16_t)(q->next_used - q->unnotified));
+}
+
+/* ---- all of it ---- */
+
+static const struct layout layout = {
+    .take = take_chain,
+    .put = anyhv_split_put,
+    .arm = anyhv_split_arm,
+    .available = anyhv_split_available,
+    .wants_notify = anyhv_split_wants_notify,
+};
+
+void anyhv_split_turn(struct anyhv_queue *q, unsigned *budget)
+{
+    turn(q, budget, &layout);
 }
