@@ -166,17 +166,18 @@ struct anyhv_dev {
     void *port_priv;
     uint64_t offered;
     struct anyhv_queue *queues;
-    uint8_t *config;        /* inside the state block */
-    uint8_t *config_frozen; /* while suspended: what it will be */
-    bool config_changed;    /* that differs */
-    uint32_t halt;          /* bits of enum anyhv_halt */
-    uint16_t turn;          /* the queue whose turn it is */
-    bool started;           /* ops->start was called, and stop was not */
-    bool awaited;           /* somebody waits for a drain to end */
-    bool quiet;             /* the drain of the whole device is over */
-    bool quiet_due;         /* a drain somebody waits for was ended by a reset */
-    bool announce;          /* resumed: the driver is told of everything once */
-    bool running;           /* inside anyhv_dev_run */
+    uint8_t *config;      /* inside the state block */
+    uint8_t *config_next; /* while suspended: what it will be */
+    bool config_changed;  /* that differs */
+    uint32_t halt;        /* bits of enum anyhv_halt */
+    uint16_t turn;        /* the queue whose turn it is */
+    bool started;         /* ops->start was called, and stop was not */
+    bool awaited;         /* somebody waits for a drain to end */
+    bool quiet;           /* the drain of the whole device is over */
+    bool quiet_due;       /* a drain somebody waits for was ended by a reset */
+    bool announce;        /* resumed: the driver is told of everything once */
+    bool adopting;        /* a predecessor's state: the driver hears of no failed attempt */
+    bool running;         /* inside anyhv_dev_run */
     struct anyhv_dev *next_in_mem;
     uint32_t violations[ANYHV_V_COUNT];
 };

@@ -90,7 +90,7 @@ static inline bool core_may_take(const struct anyhv_queue *q)
 {
     uint32_t halt = q->halt | q->dev->halt;
 
-    return LIKELY(!halt) || (!(halt & HALT_DEAD) && q->journal.replay);
+    return LIKELY(!halt) || (!(halt & (HALT_DEAD | ANYHV_HALT_PAUSED)) && q->journal.replay);
 }
 
 static inline bool core_started(const struct anyhv_queue *q)
@@ -189,6 +189,15 @@ void anyhv_core_queue_halt(struct anyhv_queue *q);
 void anyhv_core_queue_storage(struct anyhv_queue *q);
 void anyhv_core_remap(struct anyhv_dev *dev);
 uint32_t anyhv_core_queue_base(const struct anyhv_queue *q);
+/*
+ * What a successor may find is a prefix of what was done, in the program's order: that is all that
+ * a killed process leaves, and all that has to be kept.
+ */
+static inline void core_step(void)
+{
+    __asm__ volatile("" ::: "memory");
+}
+
 static inline void core_queue_note(struct anyhv_queue *q) /* progress into the state block */
 {
     q->state->next_avail = q->next_avail;
@@ -216,6 +225,7 @@ void anyhv_core_room(struct anyhv_dev *dev);
 /* ---- drain.c ---- */
 int anyhv_core_drain(struct anyhv_queue *q); /* ANYHV_OK, or ANYHV_LATER: requests are in work */
 void anyhv_core_suspend(struct anyhv_dev *dev);
+void anyhv_core_sleep(struct anyhv_dev *dev); /* now */
 void anyhv_core_unsuspend(struct anyhv_dev *dev);
 void anyhv_core_report_quiet(struct anyhv_dev *dev); /* if dev->awaited: to whoever waits */
 
@@ -242,6 +252,8 @@ void anyhv_packed_untake(struct anyhv_queue *q, const struct anyhv_req *req);
 struct shm_desc;
 /* At the start of a queue: takes over what a predecessor left. */
 int anyhv_journal_open(struct anyhv_queue *q);
+/* It tells where a ring is that was not stopped. */
+bool anyhv_journal_used(const struct anyhv_queue *q);
 /* The queue stopped, nothing is in work: its next start is a fresh one. */
 void anyhv_journal_close(struct anyhv_queue *q);
 /* While journal.replay: the entry that is to be taken again next (split: a head); it was. */

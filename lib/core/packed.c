@@ -241,6 +241,7 @@ CORE_INLINE struct anyhv_req *take_chain(struct anyhv_queue *q, enum take *why)
         place.slot -= q->size;
         q->avail_wrap = !q->avail_wrap;
         q->state->wraps ^= 1;
+        core_step(); /* a block that is seen in between must not look quiet */
     }
     q->next_avail = (uint16_t)place.slot;
     q->state->next_avail = q->next_avail; /* as in taken() */

@@ -282,11 +282,10 @@ int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
     q->state->driver = setup->driver;
     q->state->device = setup->device;
     q->state->size = setup->size;
-    q->state->enabled = 1;
     core_queue_note(q);
+    core_step();
+    q->state->enabled = 1;
     core_queue_watch(q);
-    for (uint16_t i = 0; i < q->nreqs && !q->watched; i++)
-        q->reqs[i].replayed = false; /* nobody sets it, and there may have been a journal before */
     q->halt &= ~(uint32_t)(ANYHV_HALT_STOPPED | ANYHV_HALT_DRAINING | ANYHV_HALT_NO_MEMORY);
     q->pending = true;
     if (dev->port->queue_changed)
@@ -379,8 +378,9 @@ int anyhv_ctl_queue_stop(struct anyhv_dev *dev, unsigned queue, bool drain, uint
         q->halt &= ~(uint32_t)ANYHV_HALT_DRAINING;
     }
     anyhv_core_queue_halt(q);
-    anyhv_journal_close(q);
     q->state->enabled = 0;
+    core_step(); /* a queue that runs without its journal is nothing to go on from */
+    anyhv_journal_close(q);
     if (!drain) {
         q->halt &= ~(uint32_t)ANYHV_HALT_BROKEN; /* a queue reset heals the queue, section 2.6.1 */
         memset(q->state, 0, sizeof(*q->state));

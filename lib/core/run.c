@@ -119,6 +119,7 @@ struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue)
 {
     struct anyhv_queue *q;
     struct anyhv_req *req;
+    uint32_t looks = 0;
     enum take rc;
 
     if (queue >= dev->ops->queues)
@@ -126,6 +127,11 @@ struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue)
     q = &dev->queues[queue];
     ANYHV_ASSERT(is_pull(q));
     while (core_may_take(q)) {
+        if (looks++ == q->size) { /* a driver that offers nonsense as fast as it is refused */
+            q->pending = true;
+            core_work(dev);
+            return NULL;
+        }
         req = pull(q, &rc);
         if (req)
             return req;

@@ -83,12 +83,12 @@ CORE_INLINE enum take serve_some(struct anyhv_queue *q, unsigned *budget,
         if (LIKELY(req)) {
             dev->ops->request(dev, q->index, req);
             ANYHV_ASSERT(req->state != REQ_ACTIVE); /* the device forgot to end it */
-            if (UNLIKELY(!core_may_take(q))) {
-                --*budget;
-                return TAKE_STALLED; /* stopped by what the device called */
-            }
         } else if (rc != TAKE_REJECTED) {
             return rc;
+        }
+        if (UNLIKELY(!core_may_take(q))) {
+            --*budget;
+            return TAKE_STALLED; /* stopped by what was called, or a drain took its last */
         }
     }
     return TAKE_OK;
