@@ -221,9 +221,7 @@ CORE_INLINE bool plain_add(struct anyhv_mem *mem, struct anyhv_seg *seg, const s
                            unsigned perm, uint8_t **host)
 {
     if (UNLIKELY(!core_hit(mem, desc->addr, desc->len, host))) {
-        if (desc->len == 0)
-            return false;
-        *host = anyhv_mem_host(mem, desc->addr, desc->len, perm);
+        *host = anyhv_core_host(mem, desc->addr, desc->len, perm);
         if (!*host)
             return false;
     }

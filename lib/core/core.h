@@ -218,7 +218,6 @@ static inline void core_work(struct anyhv_dev *dev)
         dev->port->work(dev);
 }
 void anyhv_core_publish(struct anyhv_queue *q);
-void anyhv_core_notify(struct anyhv_queue *q, bool wanted); /* decided, for all up to here */
 void anyhv_core_publish_late(struct anyhv_queue *q); /* outside the queue's turn; decides, too */
 void anyhv_core_room(struct anyhv_dev *dev);
 
@@ -235,17 +234,17 @@ void anyhv_split_turn(struct anyhv_queue *q, unsigned *budget);
 struct anyhv_req *anyhv_split_pull(struct anyhv_queue *q, enum take *why);
 /* Writes the done list to the used ring and makes it visible at once. */
 void anyhv_split_put(struct anyhv_queue *q);
-void anyhv_split_arm(struct anyhv_queue *q, bool on);
-bool anyhv_split_available(const struct anyhv_queue *q);
-bool anyhv_split_wants_notify(const struct anyhv_queue *q);
+/* Asks for the next kick; true: too late for that, there is something. */
+bool anyhv_split_rearm(struct anyhv_queue *q);
+/* Used entries became visible since the last decision: does the driver want to hear of them? */
+void anyhv_split_notify(struct anyhv_queue *q);
 void anyhv_split_untake(struct anyhv_queue *q, const struct anyhv_req *req);
 
 void anyhv_packed_turn(struct anyhv_queue *q, unsigned *budget);
 struct anyhv_req *anyhv_packed_pull(struct anyhv_queue *q, enum take *why);
 void anyhv_packed_put(struct anyhv_queue *q);
-void anyhv_packed_arm(struct anyhv_queue *q, bool on);
-bool anyhv_packed_available(const struct anyhv_queue *q);
-bool anyhv_packed_wants_notify(const struct anyhv_queue *q);
+bool anyhv_packed_rearm(struct anyhv_queue *q);
+void anyhv_packed_notify(struct anyhv_queue *q);
 void anyhv_packed_untake(struct anyhv_queue *q, const struct anyhv_req *req);
 
 /* ---- journal.c ---- */
@@ -297,6 +296,9 @@ CORE_INLINE bool core_hit(const struct anyhv_mem *mem, uint64_t addr, uint32_t l
     *host = mem->last.host + off;
     return true;
 }
+
+/* As anyhv_mem_host, after core_hit said no. */
+uint8_t *anyhv_core_host(struct anyhv_mem *mem, uint64_t addr, uint32_t len, unsigned perm);
 
 /* Requests that were taken and are not used. */
 static inline uint16_t core_inflight(const struct anyhv_queue *q)

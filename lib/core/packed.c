@@ -22,6 +22,11 @@ static uint8_t *slot_at(const struct anyhv_queue *q, uint16_t i)
 
 /* ---- taking a chain ---- */
 
+static inline bool available(const struct anyhv_queue *q)
+{
+    return packed_is_available(shm_load16(slot_at(q, q->next_avail) + 14), q->avail_wrap);
+}
+
 /* Section 2.8.8: in a packed table only the WRITE flag means anything, and order is table order. */
 static enum take walk_table(struct chain *c, const struct shm_desc *desc)
 {
@@ -161,7 +166,7 @@ static __attribute__((noinline)) struct anyhv_req *take_any(struct anyhv_queue *
     struct chain chain;
 
     if (!req) {
-        *why = anyhv_packed_available(q) || q->journal.replay ? TAKE_STALLED : TAKE_EMPTY;
+        *why = available(q) || q->journal.replay ? TAKE_STALLED : TAKE_EMPTY;
         return NULL;
     }
     *why = first_desc(q, req, &first);
@@ -192,11 +197,13 @@ static __attribute__((noinline)) struct anyhv_req *take_any(struct anyhv_queue *
 struct place {
     uint32_t slot; /* below twice the size: the chain may go over the ring's end */
     uint32_t turns;
+    struct anyhv_req *req; /* gets the buffer id, which stands in the last one */
 };
 
+/* AVAIL where the wrap counter is 1, USED where it is 0: a sum, which is cheaper than a choice. */
 static inline uint32_t turns(bool wrap)
 {
-    return (wrap ? DESC_AVAIL : DESC_USED) << 16;
+    return (DESC_USED << 16) - wrap * ((DESC_USED - DESC_AVAIL) << 16);
 }
 
 CORE_INLINE bool plain_next(const struct anyhv_queue *q, void *at, struct shm_raw *desc)
@@ -209,6 +216,7 @@ CORE_INLINE bool plain_next(const struct anyhv_queue *q, void *at, struct shm_ra
         expected ^= TURNS;
     }
     *desc = shm_load_raw(q->desc + (size_t)slot * DESC_SIZE);
+    place->req->head = (uint16_t)desc->words;
     return (desc->words & TURNS) == expected;
 }
 
@@ -222,15 +230,15 @@ CORE_INLINE struct anyhv_req *take_chain(struct anyhv_queue *q, enum take *why)
 
     if (UNLIKELY(q->watched || !req))
         return take_any(q, why);
-    place = (struct place){q->next_avail, turns(q->avail_wrap)};
+    place = (struct place){q->next_avail, turns(q->avail_wrap), req};
     desc = shm_load_raw(slot_at(q, q->next_avail)); /* [A] */
     if ((desc.words & TURNS) != place.turns) {
         *why = TAKE_EMPTY;
         return NULL;
     }
+    req->head = (uint16_t)desc.words;
     if (UNLIKELY(!chain_plain(q, req, &desc, plain_next, &place, 16)))
         return take_any(q, why);
-    req->head = (uint16_t)desc.words;
     count = ++place.slot - q->next_avail;
     if (UNLIKELY(__builtin_sub_overflow(q->free_descs, count, &left)))
         return take_any(q, why);
@@ -367,7 +375,7 @@ void anyhv_packed_put(struct anyhv_queue *q)
 
 /* ---- notifications ---- */
 
-void anyhv_packed_arm(struct anyhv_queue *q, bool on)
+static inline void arm(struct anyhv_queue *q, bool on)
 {
     if (on && q->event_idx) {
         shm_store16(q->device, (uint16_t)(q->next_avail | (unsigned)q->avail_wrap << 15));
@@ -381,13 +389,8 @@ void anyhv_packed_arm(struct anyhv_queue *q, bool on)
     core_dirty(q->dev->mem, q->state->device, 4);
 }
 
-bool anyhv_packed_available(const struct anyhv_queue *q)
-{
-    return packed_is_available(shm_load16(slot_at(q, q->next_avail) + 14), q->avail_wrap);
-}
-
 /* Section 2.8.10; both words in one load, so that they belong together. */
-bool anyhv_packed_wants_notify(const struct anyhv_queue *q)
+static inline bool wants_notify(const struct anyhv_queue *q)
 {
     uint32_t words = shm_load32(q->driver);
     uint16_t off = words & 0x7fff;
@@ -408,12 +411,22 @@ bool anyhv_packed_wants_notify(const struct anyhv_queue *q)
 static const struct layout layout = {
     .take = take_chain,
     .put = anyhv_packed_put,
-    .arm = anyhv_packed_arm,
-    .available = anyhv_packed_available,
-    .wants_notify = anyhv_packed_wants_notify,
+    .arm = arm,
+    .available = available,
+    .wants_notify = wants_notify,
 };
 
 void anyhv_packed_turn(struct anyhv_queue *q, unsigned *budget)
 {
     turn(q, budget, &layout);
+}
+
+bool anyhv_packed_rearm(struct anyhv_queue *q)
+{
+    return rearm(q, &layout);
+}
+
+void anyhv_packed_notify(struct anyhv_queue *q)
+{
+    notify(q, &layout);
 }

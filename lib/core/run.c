@@ -31,29 +31,6 @@ void anyhv_core_publish(struct anyhv_queue *q)
     core_publish(q, q->packed ? anyhv_packed_put : anyhv_split_put);
 }
 
-static bool rearm(struct anyhv_queue *q)
-{
-    if (q->packed)
-        anyhv_packed_arm(q, true);
-    else
-        anyhv_split_arm(q, true);
-    shm_fence(); /* [C] */
-    return q->packed ? anyhv_packed_available(q) : anyhv_split_available(q);
-}
-
-/* Entries became visible since the last decision: does the driver want to hear of them? */
-void anyhv_core_notify(struct anyhv_queue *q, bool wanted)
-{
-    q->unnotified = 0;
-    q->notified = true;
-    if (wanted) {
-        q->counters.notifies++;
-        q->dev->port->notify(q->dev, q->index);
-    } else {
-        q->counters.suppressed++;
-    }
-}
-
 /* By a timer, or by another queue's doing. */
 void anyhv_core_publish_late(struct anyhv_queue *q)
 {
@@ -64,7 +41,10 @@ void anyhv_core_publish_late(struct anyhv_queue *q)
     if (!q->unnotified)
         return;
     shm_fence(); /* [C] */
-    anyhv_core_notify(q, q->packed ? anyhv_packed_wants_notify(q) : anyhv_split_wants_notify(q));
+    if (q->packed)
+        anyhv_packed_notify(q);
+    else
+        anyhv_split_notify(q);
 }
 
 /* ---- one queue's turn ---- */
@@ -77,6 +57,11 @@ static bool is_pull(const struct anyhv_queue *q)
 static struct anyhv_req *pull(struct anyhv_queue *q, enum take *why)
 {
     return q->packed ? anyhv_packed_pull(q, why) : anyhv_split_pull(q, why);
+}
+
+static bool rearm(struct anyhv_queue *q)
+{
+    return q->packed ? anyhv_packed_rearm(q) : anyhv_split_rearm(q);
 }
 
 /* A drain: the device pulls no more, and buffers that a predecessor had pulled cannot stay. */

@@ -20,12 +20,12 @@
 /* Requests between two publishes: enough to share a cache line, soon enough to see. */
 #define PUBLISH_BATCH 32u
 
-/* What a layout brings; the other four as in core.h. */
+/* What a layout brings. */
 struct layout {
     /* The next request, the device's from here on; or NULL and why. */
     struct anyhv_req *(*take)(struct anyhv_queue *q, enum take *why);
     void (*put)(struct anyhv_queue *q);
-    void (*arm)(struct anyhv_queue *q, bool on);
+    void (*arm)(struct anyhv_queue *q, bool on); /* does the driver have to kick? */
     bool (*available)(const struct anyhv_queue *q);
     bool (*wants_notify)(const struct anyhv_queue *q);
 };
@@ -111,6 +111,27 @@ CORE_INLINE enum take serve(struct anyhv_queue *q, unsigned *budget, const struc
     }
 }
 
+CORE_INLINE void notify(struct anyhv_queue *q, const struct layout *layout)
+{
+    bool wanted = layout->wants_notify(q);
+
+    q->unnotified = 0;
+    q->notified = true;
+    if (wanted) {
+        q->counters.notifies++;
+        q->dev->port->notify(q->dev, q->index);
+    } else {
+        q->counters.suppressed++;
+    }
+}
+
+CORE_INLINE bool rearm(struct anyhv_queue *q, const struct layout *layout)
+{
+    layout->arm(q, true);
+    shm_fence(); /* [C] */
+    return layout->available(q);
+}
+
 /* Takes, answers, publishes, and leaves the ring armed if it is empty. */
 CORE_INLINE void turn(struct anyhv_queue *q, unsigned *budget, const struct layout *layout)
 {
@@ -123,12 +144,12 @@ CORE_INLINE void turn(struct anyhv_queue *q, unsigned *budget, const struct layo
     core_publish(q, layout->put);
     core_queue_note(q);
     if (rc == TAKE_EMPTY)
-        layout->arm(q, true);
-    if (q->unnotified || rc == TAKE_EMPTY)
+        q->pending |= rearm(q, layout);
+    else if (q->unnotified)
         shm_fence(); /* [C] */
-    q->pending |= rc == TAKE_OK || (rc == TAKE_EMPTY && layout->available(q));
+    q->pending |= rc == TAKE_OK;
     if (q->unnotified)
-        anyhv_core_notify(q, layout->wants_notify(q));
+        notify(q, layout);
 }
 
 #endif

@@ -318,7 +318,7 @@ void anyhv_split_put(struct anyhv_queue *q)
 
 /* ---- notifications ---- */
 
-void anyhv_split_arm(struct anyhv_queue *q, bool on)
+static inline void arm(struct anyhv_queue *q, bool on)
 {
     if (q->event_idx) {
         if (!on)
@@ -333,12 +333,12 @@ void anyhv_split_arm(struct anyhv_queue *q, bool on)
     q->muted = !on;
 }
 
-bool anyhv_split_available(const struct anyhv_queue *q)
+static inline bool available(const struct anyhv_queue *q)
 {
     return shm_load16(avail_idx(q)) != q->next_avail;
 }
 
-bool anyhv_split_wants_notify(const struct anyhv_queue *q)
+static inline bool wants_notify(const struct anyhv_queue *q)
 {
     if (!q->event_idx)
         return !(shm_load16(avail_flags(q)) & AVAIL_NO_INTERRUPT);
@@ -352,12 +352,22 @@ bool anyhv_split_wants_notify(const struct anyhv_queue *q)
 static const struct layout layout = {
     .take = take_chain,
     .put = anyhv_split_put,
-    .arm = anyhv_split_arm,
-    .available = anyhv_split_available,
-    .wants_notify = anyhv_split_wants_notify,
+    .arm = arm,
+    .available = available,
+    .wants_notify = wants_notify,
 };
 
 void anyhv_split_turn(struct anyhv_queue *q, unsigned *budget)
 {
     turn(q, budget, &layout);
+}
+
+bool anyhv_split_rearm(struct anyhv_queue *q)
+{
+    return rearm(q, &layout);
+}
+
+void anyhv_split_notify(struct anyhv_queue *q)
+{
+    notify(q, &layout);
 }
