@@ -58,17 +58,29 @@ static void request(struct anyhv_dev *dev, unsigned queue, struct anyhv_req *req
         answer(w, req);
 }
 
+static bool cancel(struct anyhv_dev *dev, struct anyhv_req *req, bool returnable)
+{
+    struct world *w = anyhv_dev_priv(dev);
+
+    w->cancelled++;
+    if (!returnable)
+        answer(w, req);
+    return returnable;
+}
+
 static const struct anyhv_port_ops port = {.notify = notify,
                                            .work = work,
                                            .features = ANYHV_F_INDIRECT_DESC | ANYHV_F_EVENT_IDX |
-                                                       ANYHV_F_RING_PACKED | ANYHV_F_IN_ORDER};
+                                                       ANYHV_F_RING_PACKED | ANYHV_F_IN_ORDER |
+                                                       ANYHV_F_SUSPEND};
 
 static const struct anyhv_device_ops ops = {.name = "world",
                                             .id = 63,
                                             .queues = 1,
                                             .max_size = WORLD_SIZE,
                                             .ordered = true,
-                                            .request = request};
+                                            .request = request,
+                                            .cancel = cancel};
 
 static int attach(struct world *w, bool resume, bool journal)
 {

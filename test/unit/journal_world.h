@@ -37,7 +37,7 @@ struct world {
     unsigned nheld, taken;
     unsigned hold_every; /* each so manieth request is held; 0: none */
     bool lenient;        /* a request may be of any shape */
-    unsigned notified;
+    unsigned notified, cancelled;
     unsigned replayed;            /* requests that a predecessor had taken */
     uint32_t order[WORLD_TOKENS]; /* tokens as they came to the device */
     unsigned norder;
