@@ -189,7 +189,10 @@ struct anyhv_limits {
                           (default: as many as a queue has entries) */
 };
 
-/* Bytes of storage for @queues queues with these limits, any alignment of the buffer included. */
+/*
+ * Bytes of storage for @queues queues with these limits, any alignment of the buffer included. No
+ * defaults here: 0 requests are none.
+ */
 #define ANYHV_STORAGE_SIZE(queues, requests, segs, config_len)                         \
     (16 +                                                                              \
      (size_t)(queues) *                                                                \
@@ -309,9 +312,9 @@ int anyhv_ctl_queue_journal(struct anyhv_dev *dev, unsigned queue, void *area, s
 
 /*
  * Checks everything, maps the three areas, starts. On an error nothing has changed but a counter
- * and NEEDS_RESET: ANYHV_E_INVAL (queue, size, alignment, base), ANYHV_E_BADADDR / _PERM (not in
- * memory), ANYHV_E_STATE (already started, or FEATURES_OK is not set). Ours, without NEEDS_RESET:
- * ANYHV_E_NORES (try again), _LOST, _IO.
+ * and NEEDS_RESET: ANYHV_E_INVAL (queue, size, alignment, base, a journal that makes no sense),
+ * ANYHV_E_BADADDR / _PERM (not in memory), ANYHV_E_STATE (already started, or FEATURES_OK is not
+ * set). Ours, without NEEDS_RESET: ANYHV_E_NORES (try again), _LOST, _IO.
  */
 int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
                           const struct anyhv_queue_setup *setup);
