@@ -181,19 +181,20 @@ SUITES = (
         packages=CMOCKA + UML,
         preset="dev",
         scripts=("test/guest/uml_test.sh build/dev/bin",),
-        proves=(("vhost-user", "rng", "Linux, User-Mode Linux"),),
+        proves=(("vhost-user", "rng, blk", "Linux, User-Mode Linux"),),
     ),
     Suite(
         "guest-x86_64",
-        "a stock Debian kernel on x86_64 uses the device, under QEMU",
+        "a stock Debian kernel on x86_64 uses the devices, under QEMU",
         budget=120,
         packages=CMOCKA,
         preset="dev",
         scripts=(
             "test/guest/rng/rng_check_test.sh",
+            "test/guest/blk/blk_check_test.sh",
             "test/guest/qemu_test.sh x86_64 build/dev/bin",
         ),
-        proves=(("vhost-user", "rng", "stock Debian kernel, x86_64, QEMU"),),
+        proves=(("vhost-user", "rng, blk", "stock Debian kernel, x86_64, QEMU"),),
     ),
     Suite(
         "guest-aarch64",
@@ -202,7 +203,7 @@ SUITES = (
         packages=CMOCKA,
         preset="dev",
         scripts=("test/guest/qemu_test.sh aarch64 build/dev/bin",),
-        proves=(("vhost-user", "rng", "stock Debian kernel, aarch64, QEMU"),),
+        proves=(("vhost-user", "rng, blk", "stock Debian kernel, aarch64, QEMU"),),
     ),
     Suite(
         "bench",

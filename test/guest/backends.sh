@@ -33,14 +33,19 @@ declare -A backend_pid=() backend_type=() # of those that run, by name
 backend_trouble=""                        # how those ended that should have ended well
 sockets=""                                # the folder of the sockets
 
+# listens SOCKET: flag 00010000 is the kernel's for a socket that accepts connections. (The file alone may
+# be the rest of a program that was killed.)
+listens() {
+    awk -v path="$1" '$4 == "00010000" && $8 == path { found = 1 } END { exit !found }' /proc/net/unix
+}
+
 start_backend() {
     local name=$1 log=$2 socket=$sockets/$1 tries=100
     shift 2
     backend_type[$name]=$(device_type "$@") || exit
-    rm -f "$socket"
     "${leash[@]}" "$@" --socket-path="$socket" </dev/null >>"$log" 2>&1 &
     backend_pid[$name]=$!
-    until [[ -S $socket ]]; do
+    until listens "$socket"; do
         if ((tries-- == 0)) || ! kill -0 "${backend_pid[$name]}" 2>/dev/null; then
             tail -n 20 "$log" >&2
             die "$1 does not listen; that is the end of what it said"

@@ -18,6 +18,8 @@ here_guest=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=test/guest/backends.sh
 . "$here_guest/backends.sh"
 
+guest_settings=() # options of all boots, which the judges of devices add to
+
 # guests FOLDER COMMAND...: where the logs go, and what boots a guest.
 guests() {
     logs=${ANYHV_BUILD:-$(anyhv_root)/build}/guest-logs/$1
@@ -43,7 +45,8 @@ backend() { start_backend "$1" "$logs/$case_name.$1.log" "${@:2}"; }
 boot() {
     local devices
     mapfile -t devices < <(backend_devices)
-    "${leash[@]}" "${boot_command[@]}" "${devices[@]}" --log "$log" "$@" 2>"$logs/$case_name.boot.log" || true
+    "${leash[@]}" "${boot_command[@]}" "${devices[@]}" "${guest_settings[@]}" --log "$log" "$@" \
+        2>"$logs/$case_name.boot.log" || true
 }
 
 end_backends() {

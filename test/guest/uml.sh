@@ -183,7 +183,8 @@ run_uml() {
         open_input
         "${leash[@]}" "$program" "${arguments[@]}"
     else
-        "${leash[@]}" timeout -k 2 "$timeout" "$program" "${arguments[@]}" </dev/null >"$log" 2>&1
+        # Asked to end, a kernel whose driver is stuck would write tens of megabytes instead.
+        "${leash[@]}" timeout -s KILL "$timeout" "$program" "${arguments[@]}" </dev/null >"$log" 2>&1
     fi
 }
 

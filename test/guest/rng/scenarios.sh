@@ -55,7 +55,7 @@ rng_rebind() {
 # the beginning of the stream.
 rng_reboot() {
     if [ "$rng_first" -lt 64 ]; then
-        mark rng.rebooting
+        mark rng.rebooting "ms=$(now_ms)"
         reboot -f
         sleep 60
     fi
