@@ -25,7 +25,7 @@ static bool is_zero(const struct fe_inflight *in)
     return true;
 }
 
-/* Whole blocks of 64 bytes, empty, and nobody can make it shorter. */
+/* For rings of 64 in whole blocks of 64 bytes, empty, and nobody can make it shorter. */
 TEST(shape)
 {
     static const struct {
@@ -33,13 +33,8 @@ TEST(shape)
         uint16_t queues, size;
         uint64_t bytes;
     } cases[] = {
-        {0, 1, 64, 1088},
-        {0, 2, 64, 2176},
-        {0, 2, 1, 128},
-        {0, 1, 3, 64},
-        {DRV_F_PACKED, 1, 64, 2112},
-        {DRV_F_PACKED, 2, 5, 384},
-        {DRV_F_PACKED, 2, 1, 128},
+        {0, 1, 64, 1088},           {0, 2, 64, 2176}, {0, 2, 1, 2176}, {DRV_F_PACKED, 1, 64, 2112},
+        {DRV_F_PACKED, 2, 5, 4224},
     };
 
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -85,7 +80,7 @@ TEST(messages_without_padding)
     OK(fe_receive(&h->fe, &m));
     assert_int_equal(m.size, 20);
     memcpy(&wire, m.payload, 20);
-    assert_int_equal(wire.size, 320);
+    assert_int_equal(wire.size, 1088);
     OK(fe_inflight_get(&h->fe, 1, 16, &in));
     OK(fe_call(&h->fe, FE_SET_INFLIGHT_FD, &wire, 20, &in.fd, 1));
     fe_inflight_free(&in);
@@ -257,8 +252,9 @@ TEST(area_for_one_ring_of_two)
     fe_inflight_free(&other);
 }
 
-/* A ring that is longer than the area was made for does not start. */
-TEST(ring_that_is_too_long)
+/* QEMU asks for a disk's area with a number of its own; a driver on virtio-mmio takes longer rings.
+ */
+TEST(ring_that_is_longer_than_said)
 {
     struct frontend *fe = &h->fe;
     struct fe_inflight in;
@@ -268,8 +264,9 @@ TEST(ring_that_is_too_long)
     OK(fe_inflight_send(fe, &in));
     assert_true(fe_memory_new(fe, 1 << 20) && fe_memory_send(fe));
     assert_true(fe_ring_new(fe, 0, 16, false) && fe_ring_send(fe, 0, 0));
-    REFUSED(fe_state(fe, FE_SET_VRING_ENABLE, 0, 1));
-    assert_true(backend_logged(&h->b, "ring 0 cannot start"));
+    OK(fe_state(fe, FE_SET_VRING_ENABLE, 0, 1));
+    harness_echo(h, 0);
+    assert_false(is_zero(&in));
     fe_inflight_free(&in);
 }
 
@@ -285,7 +282,7 @@ static const struct CMUnitTest tests[] = {
     UNIT(stop_and_start_in_one_connection),
     UNIT(reset_wipes_it),
     UNIT(area_for_one_ring_of_two),
-    UNIT(ring_that_is_too_long),
+    UNIT(ring_that_is_longer_than_said),
 };
 
 HARNESS_MAIN("vhost-user in-flight area", tests)
