@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# How the guest suites work. Source it after common.sh and tap.sh, and begin with `guests`. Then
-# for each boot, called a case:
+# How the guest suites work. Source it after common.sh and tap.sh, and begin with `guests`. Then for each
+# boot, called a case:
 #
-#   guest_case packed                           names the logs
-#   backend rng PROGRAM ARGUMENT...             once per device
-#   boot --scenario rng.read                    and it shuts down
+#   guest_case packed                         names the logs
+#   backend rng PROGRAM ARGUMENT...           once per device
+#   boot --scenario rng.features,rng.read     returns when the guest has ended
 #   end_backends
-#   tap_check "what is proven" says rng_read_on the log of the case is what a function wants
+#   tap_check "rng" says rng_read_on packed   the function finds in the log what it wants
 #
 # The logs of a case are CASE.log, the guest's console, and beside it what else had something to say.
 

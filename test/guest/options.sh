@@ -45,11 +45,13 @@ check_options() {
         [[ -z $word || -f $word ]] || die "no such file: $word"
     done
     for word in "${devices[@]}"; do # neither a kernel's command line nor QEMU's options can quote
-        [[ $word =~ ^[a-z0-9]+:[^][:space:],:]+$ ]] || die "not TYPE:SOCKET, or a space, comma or colon in it: $word"
-        [[ ${virtio_ids[${word%%:*}]:-} ]] || die "no guest knows a device '${word%%:*}', but: ${!virtio_ids[*]}"
+        [[ $word =~ ^[a-z0-9]+:[^[:space:],:]+$ ]] ||
+            die "not TYPE:SOCKET, or a space, comma or colon in it: $word"
+        [[ ${virtio_ids[${word%%:*}]:-} ]] ||
+            die "no guest knows a device '${word%%:*}', but: ${!virtio_ids[*]}"
     done
     for word in "$scenario" "${settings[@]}"; do
-        [[ $word != *[[:space:]]* ]] || die "a space in '$word': a kernel's command line has no way to quote"
+        [[ $word != *[[:space:]]* ]] || die "a space in '$word': a kernel's command line cannot quote"
     done
     [[ $scenario || $init || $console ]] || die "what is the guest to do? (--scenario, --init or --console)"
 }

@@ -12,7 +12,8 @@
 #   --reconnect-ms N       QEMU connects anew, each N milliseconds, when a back end has gone
 #   --scenario A,B,...     what the guest does (see init)
 #   --set NAME=VALUE       a setting of a scenario
-#   --dtb FILE             the guest's device tree (aarch64)
+#   --dtb FILE             the guest's device tree (aarch64; what QEMU dumps is padded to a mebibyte, with
+#                          which no kernel starts: dtc -I dtb -O dtb makes it short)
 #   --init FILE            it runs this instead of our init
 #   --log FILE             serial console and QEMU's messages
 #   --timeout SECONDS

@@ -68,7 +68,10 @@ unmapped() {
 
 empty() { new_disk && refuses_verify "sector 0 of $disk is wrong from byte 0"; }
 other_seed() { full_disk && refuses "with seed 0xd15c, not its own 1 with seed 0x1" verify "$disk" 1; }
-misplaced() { full_disk && sectors 9 700 1 && refuses_verify "sector 700 of $disk is generation 1 of sector 9 "; }
+misplaced() {
+    full_disk && sectors 9 700 1
+    refuses_verify "sector 700 of $disk is generation 1 of sector 9 "
+}
 lost() {
     full_disk && dd if=/dev/zero of="$disk" bs=512 seek=2047 count=1 conv=notrunc status=none
     refuses_verify "sector 2047 of $disk is wrong from byte 0"

@@ -44,7 +44,7 @@ rng_noticed() {
 # rng_timings: how long the guest of this case took for its first stages.
 rng_timings() {
     has_marks boot rng.read || return 0
-    tap_note "$case_name: boot $(value boot ms) ms, read $(value rng.read bytes) bytes $(value rng.read ms) ms"
+    tap_note "$case_name: boot $(value boot ms) ms, read $(value rng.read ms) ms"
 }
 
 # broken_stream: the stream with one bit of record 1000 wrong, more of it than a guest reads.
