@@ -197,6 +197,15 @@ SUITES = (
         proves=(("vhost-user", "rng, blk", "stock Debian kernel, x86_64, QEMU"),),
     ),
     Suite(
+        "guest-restart",
+        "a back end is killed while a stock kernel writes and reads its disk; the next one goes on",
+        budget=60,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/guest/restart_test.sh build/dev/bin",),
+        proves=(("vhost-user", "blk, its back end killed", "stock Debian kernel, x86_64, QEMU"),),
+    ),
+    Suite(
         "guest-aarch64",
         "the same on aarch64",
         budget=120,
