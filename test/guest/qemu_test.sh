@@ -45,6 +45,7 @@ rng_timings
 tap_check "rng, packed" says rng_read_on packed
 # Proves FEATURES-AGAIN.
 tap_check "rng, packed: rebind while reading" says rng_rebound
+# Proves BLK-READ, BLK-WRITE, BLK-NAME, BLK-ZEROES.
 tap_check "blk, packed" says blk_went_through packed 1
 
 guest_case split
@@ -56,6 +57,7 @@ rng_timings
 # Proves INIT-SEQUENCE, RNG-BYTES.
 tap_check "rng, split" says rng_read_on split
 tap_check "rng, split: reboot" says rng_restarted 2
+# Proves BLK-READ, BLK-WRITE, BLK-NAME, BLK-ZEROES.
 tap_check "blk, split, reboot" says blk_went_through split 2
 
 guest_case broken
