@@ -28,12 +28,25 @@ sectors() { dd if="$disk" of="$disk" bs=512 skip="$1" seek="$2" count="$3" conv=
 # refuses TEXT COMMAND...: blk_check ends with 1, and TEXT is among the words for why.
 refuses() {
     local text=$1 output status=0
-    output=$("$work/blk_check" "${@:2}" | grep -v '^blk-check: round') || status=$?
+    output=$("$work/blk_check" "${@:2}") || status=$?
     echo "$output"
     [[ $status == 1 && $output == "blk-check: FAILED "*"$text"* ]]
 }
 
 refuses_verify() { refuses "$1" verify "$disk" "$seed"; } # TEXT
+
+# refuses_churn TEXT COMMAND...: the same for what the command does to a disk that is in use.
+refuses_churn() {
+    local text=$1 said=$work/said status=0 churn
+    : >"$said"
+    "$work/blk_check" churn "$disk" "$seed" 20000 >"$said" &
+    churn=$!
+    until grep -q 'round 3\|FAILED' "$said"; do sleep 0.01; done
+    "${@:2}"
+    wait "$churn" || status=$?
+    grep FAILED "$said"
+    [[ $status == 1 ]] && grep -q "FAILED .*$text" "$said"
+}
 
 # --- right ----------------------------------------------------------------------------------------
 
@@ -69,19 +82,15 @@ torn() {
 }
 outdated() {
     full_disk && cp "$disk" "$disk.before"
-    { sleep 0.3 && dd if="$disk.before" of="$disk" bs=64k conv=notrunc status=none; } &
-    refuses " is generation 1 of sector " churn "$disk" "$seed" 1000000
+    refuses_churn " is generation 1 of sector " \
+        dd if="$disk.before" of="$disk" bs=64k conv=notrunc status=none
 }
 zeroed_meanwhile() {
     new_disk
-    { sleep 0.3 && dd if=/dev/zero of="$disk" bs=64k count=16 conv=notrunc status=none; } &
-    refuses " is wrong from byte 0 on" churn "$disk" "$seed" 1000000
+    refuses_churn " is wrong from byte 0 on" \
+        dd if=/dev/zero of="$disk" bs=64k count=16 conv=notrunc status=none
 }
-short() {
-    full_disk
-    { sleep 0.3 && truncate -s 512 "$disk"; } &
-    refuses " of $disk" churn "$disk" "$seed" 1000000
-}
+short() { new_disk && refuses_churn " of $disk" truncate -s 512 "$disk"; }
 no_disk() { refuses "cannot open" verify "$disk.none" "$seed"; }
 no_sectors() { : >"$disk" && refuses "has no sectors" verify "$disk" "$seed"; }
 no_zeroes() { full_disk && refuses "zeroes on $disk" zero "$disk" 0 512; } # a file is no disk
