@@ -108,6 +108,7 @@ enum anyhv_halt {
     ANYHV_HALT_DRAINING = 128, /* queue: a stop waits for its requests */
     ANYHV_HALT_QUIESCING = 256,
     ANYHV_HALT_SUSPENDING = 512,
+    ANYHV_HALT_FRESH = 1024, /* queue: started inside a run, which may have been its own */
 };
 
 /* A queue's journal, see anyhv_ctl_queue_journal. */

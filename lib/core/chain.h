@@ -313,6 +313,12 @@ CORE_INLINE bool chain_plain(const struct anyhv_queue *q, struct anyhv_req *req,
 }
 
 /*
+ * The table at @addr of @len bytes, if its entries can be loaded one by one from where it is; else
+ * NULL and no report, as above.
+ */
+const uint8_t *anyhv_chain_plain_table(const struct anyhv_queue *q, uint64_t addr, uint32_t len);
+
+/*
  * The entries of an indirect table, copied a block at a time: in grant memory every look at the
  * guest is a hypercall.
  */

@@ -90,7 +90,8 @@ static inline bool core_may_take(const struct anyhv_queue *q)
 {
     uint32_t halt = q->halt | q->dev->halt;
 
-    return LIKELY(!halt) || (!(halt & (HALT_DEAD | ANYHV_HALT_PAUSED)) && q->journal.replay);
+    return LIKELY(!halt) ||
+           (!(halt & (HALT_DEAD | ANYHV_HALT_PAUSED | ANYHV_HALT_FRESH)) && q->journal.replay);
 }
 
 static inline bool core_started(const struct anyhv_queue *q)

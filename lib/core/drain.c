@@ -111,6 +111,15 @@ static bool queue_quiet(const struct anyhv_queue *q)
 
 /* ---- the whole device ---- */
 
+/* Nothing is left to do when the driver has suspended us: answers without a ring would be. */
+static bool all_settled(const struct anyhv_dev *dev)
+{
+    for (unsigned i = 0; i < dev->ops->queues; i++)
+        if (core_inflight(&dev->queues[i]) || dev->queues[i].journal.replay)
+            return false;
+    return true;
+}
+
 static bool all_quiet(const struct anyhv_dev *dev)
 {
     for (unsigned i = 0; i < dev->ops->queues; i++)
@@ -162,7 +171,9 @@ void anyhv_core_sleep(struct anyhv_dev *dev)
 void anyhv_core_suspend(struct anyhv_dev *dev)
 {
     dev->state->status |= ANYHV_S_SUSPEND;
-    if (drain_all(dev, ANYHV_HALT_SUSPENDING))
+    drain_all(dev, ANYHV_HALT_SUSPENDING);
+    /* A driver that was notified of an answer may have reset the device meanwhile. */
+    if ((dev->halt & ANYHV_HALT_SUSPENDING) && all_settled(dev))
         anyhv_core_sleep(dev);
 }
 
@@ -192,7 +203,7 @@ void anyhv_core_report_quiet(struct anyhv_dev *dev)
         dev->quiet = true;
         ended = true;
     }
-    if ((dev->halt & ANYHV_HALT_SUSPENDING) && all_quiet(dev))
+    if ((dev->halt & ANYHV_HALT_SUSPENDING) && all_settled(dev))
         anyhv_core_sleep(dev);
     dev->awaited |=
         (dev->halt & ANYHV_HALT_SUSPENDING) || ((dev->halt & ANYHV_HALT_QUIESCING) && !dev->quiet);

@@ -189,9 +189,78 @@ static __attribute__((noinline)) struct anyhv_req *take_any(struct anyhv_queue *
     return NULL;
 }
 
-/* In a descriptor's last word: the two flags that tell the laps of the ring apart, and WRITE. */
-#define TURNS ((uint32_t)(DESC_AVAIL | DESC_USED) << 16)
-#define WRITE (DESC_WRITE << 16)
+/* Flags in a descriptor's last word; TURNS: the two that tell the laps of the ring apart. */
+#define TURNS    ((uint32_t)(DESC_AVAIL | DESC_USED) << 16)
+#define NEXT     (DESC_NEXT << 16)
+#define WRITE    (DESC_WRITE << 16)
+#define INDIRECT (DESC_INDIRECT << 16)
+
+/* AVAIL where the wrap counter is 1, USED where it is 0: a sum, which is cheaper than a choice. */
+static inline uint32_t turns(bool wrap)
+{
+    return (DESC_USED << 16) - wrap * ((DESC_USED - DESC_AVAIL) << 16);
+}
+
+/* A plain chain up to slot @next is the device's; NULL: longer than the driver may make it. */
+CORE_INLINE struct anyhv_req *plain_taken(struct anyhv_queue *q, struct anyhv_req *req,
+                                          uint32_t next)
+{
+    uint32_t count = next - q->next_avail, left;
+
+    if (UNLIKELY(__builtin_sub_overflow((uint32_t)q->free_descs, count, &left)))
+        return NULL;
+    q->free = req->next;
+    q->free_descs = (uint16_t)left;
+    req->ndesc = (uint16_t)count;
+    if (UNLIKELY(next >= q->size)) {
+        next -= q->size;
+        q->avail_wrap = !q->avail_wrap;
+        q->state->wraps ^= 1;
+        core_step(); /* a block that is seen in between must not look quiet */
+    }
+    q->next_avail = (uint16_t)next;
+    q->state->next_avail = q->next_avail; /* as in taken() */
+    count_taken(q, req);
+    return req;
+}
+
+struct entries {
+    const uint8_t *next;
+    uint32_t left;
+};
+
+/* Only WRITE means anything, and all entries belong to the chain. */
+CORE_INLINE bool next_entry(const struct anyhv_queue *q, void *at, struct shm_raw *desc)
+{
+    struct entries *table = at;
+
+    (void)q;
+    *desc = shm_load_raw(table->next);
+    desc->words &= WRITE;
+    if (--table->left)
+        desc->words |= NEXT;
+    table->next += DESC_SIZE;
+    return true;
+}
+
+/* The next chain by the long way, unless it is a likely one that stands in a table. */
+static __attribute__((noinline)) struct anyhv_req *take_table(struct anyhv_queue *q, enum take *why)
+{
+    struct shm_raw desc = shm_load_raw(slot_at(q, q->next_avail));
+    struct entries table = {.left = desc.len / DESC_SIZE};
+    struct anyhv_req *req = q->free;
+
+    req->head = (uint16_t)desc.words;
+    if ((desc.words & (INDIRECT | NEXT | TURNS)) == (INDIRECT | turns(q->avail_wrap)))
+        table.next = anyhv_chain_plain_table(q, desc.addr, desc.len);
+    if (!table.next)
+        return take_any(q, why);
+    next_entry(q, &table, &desc);
+    if (UNLIKELY(!chain_plain(q, req, &desc, next_entry, &table, 16)))
+        return take_any(q, why);
+    req = plain_taken(q, req, q->next_avail + 1u);
+    return LIKELY(req) ? req : take_any(q, why);
+}
 
 /* Which descriptor of a plain chain is the latest, and how the first one looks. */
 struct place {
@@ -199,12 +268,6 @@ struct place {
     uint32_t turns;
     struct anyhv_req *req; /* gets the buffer id, which stands in the last one */
 };
-
-/* AVAIL where the wrap counter is 1, USED where it is 0: a sum, which is cheaper than a choice. */
-static inline uint32_t turns(bool wrap)
-{
-    return (DESC_USED << 16) - wrap * ((DESC_USED - DESC_AVAIL) << 16);
-}
 
 CORE_INLINE bool plain_next(const struct anyhv_queue *q, void *at, struct shm_raw *desc)
 {
@@ -214,6 +277,8 @@ CORE_INLINE bool plain_next(const struct anyhv_queue *q, void *at, struct shm_ra
     if (UNLIKELY(slot >= q->size)) {
         slot -= q->size;
         expected ^= TURNS;
+        if (UNLIKELY(slot >= q->size))
+            return false; /* a tiny ring, gone round twice */
     }
     *desc = shm_load_raw(q->desc + (size_t)slot * DESC_SIZE);
     place->req->head = (uint16_t)desc->words;
@@ -226,7 +291,6 @@ CORE_INLINE struct anyhv_req *take_chain(struct anyhv_queue *q, enum take *why)
     struct anyhv_req *req = q->free;
     struct place place;
     struct shm_raw desc;
-    uint32_t count, left;
 
     if (UNLIKELY(q->watched || !req))
         return take_any(q, why);
@@ -238,23 +302,9 @@ CORE_INLINE struct anyhv_req *take_chain(struct anyhv_queue *q, enum take *why)
     }
     req->head = (uint16_t)desc.words;
     if (UNLIKELY(!chain_plain(q, req, &desc, plain_next, &place, 16)))
-        return take_any(q, why);
-    count = ++place.slot - q->next_avail;
-    if (UNLIKELY(__builtin_sub_overflow(q->free_descs, count, &left)))
-        return take_any(q, why);
-    q->free = req->next;
-    q->free_descs = (uint16_t)left;
-    req->ndesc = (uint16_t)count;
-    if (UNLIKELY(place.slot >= q->size)) {
-        place.slot -= q->size;
-        q->avail_wrap = !q->avail_wrap;
-        q->state->wraps ^= 1;
-        core_step(); /* a block that is seen in between must not look quiet */
-    }
-    q->next_avail = (uint16_t)place.slot;
-    q->state->next_avail = q->next_avail; /* as in taken() */
-    count_taken(q, req);
-    return req;
+        return take_table(q, why);
+    req = plain_taken(q, req, place.slot + 1);
+    return LIKELY(req) ? req : take_any(q, why);
 }
 
 struct anyhv_req *anyhv_packed_pull(struct anyhv_queue *q, enum take *why)
@@ -369,6 +419,7 @@ void anyhv_packed_put(struct anyhv_queue *q)
     q->unnotified += descs;
     q->free_descs = (uint16_t)(q->free_descs + descs);
     core_done_count(q, count);
+    core_queue_note(q);
     if (UNLIKELY(q->journal.area))
         anyhv_journal_packed_used(q, count);
 }

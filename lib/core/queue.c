@@ -274,6 +274,8 @@ int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
     q->in_order = core_has(dev, ANYHV_F_IN_ORDER);
     start_at(q, setup->base);
     rc = anyhv_journal_open(q);
+    if (rc == ANYHV_OK && q->journal.replay && (dev->halt & ANYHV_HALT_SUSPENDED))
+        rc = ANYHV_E_INVAL; /* who is asleep had finished everything */
     if (rc) {
         unmap_rings(q);
         return refuse(dev, ANYHV_V_QUEUE_JOURNAL, queue, setup->size, rc);
@@ -287,6 +289,8 @@ int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
     q->state->enabled = 1;
     core_queue_watch(q);
     q->halt &= ~(uint32_t)(ANYHV_HALT_STOPPED | ANYHV_HALT_DRAINING | ANYHV_HALT_NO_MEMORY);
+    if (dev->running) /* its turn may be under way, in the layout that it had */
+        q->halt |= ANYHV_HALT_FRESH;
     q->pending = true;
     if (dev->port->queue_changed)
         dev->port->queue_changed(dev, queue);

@@ -70,8 +70,17 @@ static void answer_replayed(struct anyhv_queue *q)
     struct anyhv_req *req;
     enum take why;
 
-    while (core_may_take(q) && (req = pull(q, &why)))
-        anyhv_req_reject(req, ANYHV_E_STATE);
+    while (core_may_take(q) && q->journal.replay) {
+        req = pull(q, &why);
+        if (req)
+            anyhv_req_reject(req, ANYHV_E_STATE);
+        else if (why == TAKE_STALLED) {
+            q->stalled = true;
+            anyhv_core_publish(q);
+        }
+        if (!req && (why == TAKE_BROKEN || q->stalled))
+            return; /* without a slot: again when what is pulled is answered */
+    }
 }
 
 /* The device is told to pull; the ring is looked at again when it does. */
@@ -216,6 +225,8 @@ bool anyhv_dev_run(struct anyhv_dev *dev, unsigned budget)
     all_turns(dev, budget);
     if (UNLIKELY(dev->awaited))
         anyhv_core_report_quiet(dev);
+    for (unsigned i = 0; i < dev->ops->queues; i++)
+        dev->queues[i].halt &= ~(uint32_t)ANYHV_HALT_FRESH;
     dev->running = false;
     return !check_lost(dev) && more_to_do(dev);
 }

@@ -139,8 +139,8 @@ CORE_INLINE void turn(struct anyhv_queue *q, unsigned *budget, const struct layo
 
     layout->arm(q, false);
     rc = serve(q, budget, layout);
-    if (!core_usable(q))
-        return; /* the ring broke, or went, under our hands */
+    if (!core_usable(q) || (q->halt & ANYHV_HALT_FRESH))
+        return; /* the ring broke, or went, or is another one by now */
     core_publish(q, layout->put);
     core_queue_note(q);
     if (rc == TAKE_EMPTY)

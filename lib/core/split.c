@@ -215,9 +215,54 @@ static __attribute__((noinline)) struct anyhv_req *take_any(struct anyhv_queue *
     return NULL;
 }
 
+CORE_INLINE struct anyhv_req *plain_taken(struct anyhv_queue *q, struct anyhv_req *req,
+                                          uint16_t head)
+{
+    q->free = req->next;
+    req->head = head;
+    q->next_avail++;
+    q->state->next_avail = q->next_avail; /* as in taken() */
+    count_taken(q, req);
+    return req;
+}
+
+struct entries {
+    const uint8_t *first;
+    uint32_t count;
+};
+
+CORE_INLINE bool next_entry(const struct anyhv_queue *q, void *at, struct shm_raw *desc)
+{
+    const struct entries *table = at;
+    uint32_t next = desc->words >> 16;
+
+    (void)q;
+    if (UNLIKELY(next >= table->count))
+        return false;
+    *desc = shm_load_raw(table->first + (size_t)next * DESC_SIZE);
+    return true;
+}
+
+/* The chain at @head by the long way, unless it is a likely one that stands in a table. */
+static __attribute__((noinline)) struct anyhv_req *take_table(struct anyhv_queue *q, uint16_t head,
+                                                              enum take *why)
+{
+    struct shm_raw desc = shm_load_raw(q->desc + (size_t)head * DESC_SIZE);
+    struct entries table = {.count = desc.len / DESC_SIZE};
+
+    if ((desc.words & (DESC_INDIRECT | DESC_NEXT)) == DESC_INDIRECT)
+        table.first = anyhv_chain_plain_table(q, desc.addr, desc.len);
+    if (!table.first)
+        return take_any(q, why);
+    desc = shm_load_raw(table.first);
+    if (UNLIKELY(!chain_plain(q, q->free, &desc, next_entry, &table, 0)))
+        return take_any(q, why);
+    return plain_taken(q, q->free, head);
+}
+
 CORE_INLINE bool plain_next(const struct anyhv_queue *q, void *at, struct shm_raw *desc)
 {
-    uint16_t next = (uint16_t)(desc->words >> 16);
+    uint32_t next = desc->words >> 16;
 
     (void)at;
     if (UNLIKELY(next >= q->size))
@@ -245,13 +290,8 @@ CORE_INLINE struct anyhv_req *take_chain(struct anyhv_queue *q, enum take *why)
         return take_any(q, why);
     desc = shm_load_raw(q->desc + (size_t)head * DESC_SIZE);
     if (UNLIKELY(!chain_plain(q, req, &desc, plain_next, NULL, 0)))
-        return take_any(q, why);
-    q->free = req->next;
-    req->head = head;
-    q->next_avail++;
-    q->state->next_avail = q->next_avail; /* as in taken() */
-    count_taken(q, req);
-    return req;
+        return take_table(q, head, why);
+    return plain_taken(q, req, head);
 }
 
 struct anyhv_req *anyhv_split_pull(struct anyhv_queue *q, enum take *why)
@@ -309,6 +349,7 @@ void anyhv_split_put(struct anyhv_queue *q)
     else
         write_batch(q, end, false);
     core_done_count(q, count);
+    core_queue_note(q);
     q->unnotified += count;
     shm_store16_release(used_idx(q), q->next_used); /* [B] */
     dirty_used(q, 2, 2);
