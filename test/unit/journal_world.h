@@ -63,6 +63,7 @@ void world_end(struct world *w);
 void world_post(struct world *w, unsigned n);
 /* The device works until there is nothing to do. */
 void world_run(struct world *w);
+void world_answer_one(struct world *w, struct anyhv_req *req);
 /* Answers what is held, newest first. */
 void world_answer(struct world *w);
 /* The driver takes what was answered; each has the right bytes and comes once. */

@@ -201,8 +201,8 @@ TEST(memory_shrinks_unseen)
 
 /*
  * Memory in crumbs, and buffers that lie in all of them: each takes long to check. The loop goes on
- * meanwhile: a message is answered when most of it is still to be done, which is seen in the ring or,
- * if this process was slow to look, by the clock.
+ * meanwhile: a message is answered when most of it is still to be done, which is seen in the ring
+ * or, if this process was slow to look, by the clock.
  */
 TEST(crumbs)
 {
