@@ -110,8 +110,10 @@ static void become(struct vu_connection *c)
     if (!vu_rings_running(c)) {
         int followed;
 
+        vu_inflight_take(c);
         anyhv_ctl_set_status(&c->dev, 0);
         rc = anyhv_dev_load(&c->dev, t->bytes, t->at, false);
+        vu_inflight_give(c);
         followed = vu_features_loaded(c);
         rc = rc == ANYHV_OK ? followed : rc;
     }
