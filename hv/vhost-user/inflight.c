@@ -152,18 +152,6 @@ enum vu_verdict vu_set_inflight_fd(struct vu_connection *c, struct vu_message *m
     return VU_DONE;
 }
 
-/* The version stands at the same place in both layouts. */
-bool vu_inflight_used(const struct vu_connection *c, unsigned ring)
-{
-    const struct vu_inflight *area = c->inflight;
-    uint16_t version;
-
-    if (!area || ring >= area->blocks)
-        return false;
-    memcpy(&version, area->map.host + ring * area->block_size + 8, sizeof(version));
-    return version != 0;
-}
-
 bool vu_inflight_lost(const struct vu_connection *c)
 {
     if (!c->inflight || !anyhv_fdmem_lost(&c->inflight->map))

@@ -231,8 +231,6 @@ bool vu_log_failed(const struct vu_connection *c);
 /* ---- inflight.c ---- */
 enum vu_verdict vu_get_inflight_fd(struct vu_connection *c, struct vu_message *m);
 enum vu_verdict vu_set_inflight_fd(struct vu_connection *c, struct vu_message *m);
-/* Was the ring left without being stopped? */
-bool vu_inflight_used(const struct vu_connection *c, unsigned ring);
 /*
  * Takes the blocks away from core, and gives them back: around what core takes for a reset by the
  * driver, which would wipe them. No ring runs.
