@@ -226,21 +226,10 @@ static void take_back(struct blk_job *job)
     free_job(job);
 }
 
-/* A reset of one queue takes requests away without a word; what they left behind is found here. */
-static void sweep(struct blk *blk)
-{
-    for (unsigned i = 0; i < blk->njobs; i++) {
-        if (blk->jobs[i].used && !anyhv_blk_req(&blk->jobs[i]))
-            take_back(&blk->jobs[i]);
-    }
-}
-
 static struct blk_job *new_job(struct blk *blk)
 {
     struct blk_job *job;
 
-    if (!blk->free)
-        sweep(blk);
     ANYHV_ASSERT(blk->free); /* there are as many as core has room for requests */
     job = blk->free;
     blk->free = job->next;
@@ -306,10 +295,7 @@ void anyhv_blk_answer(struct blk_job *job, int result)
 {
     struct anyhv_req *req = anyhv_blk_req(job);
 
-    if (!req) {
-        free_job(job);
-        return;
-    }
+    ANYHV_ASSERT(req); /* or the job would have been dropped */
     if (result == ANYHV_OK)
         conclude(job, S_OK);
     settle(job, req, result);
@@ -364,14 +350,24 @@ static bool blk_cancel(struct anyhv_dev *dev, struct anyhv_req *req, bool return
     return returnable;
 }
 
-static void blk_stop(struct anyhv_dev *dev)
+/* Requests are gone, of one queue or of all: so are their jobs. */
+static void forget(struct blk *blk)
 {
-    struct blk *blk = anyhv_dev_priv(dev);
-
     for (unsigned i = 0; i < blk->njobs; i++) {
-        if (blk->jobs[i].used)
+        if (blk->jobs[i].used && !anyhv_blk_req(&blk->jobs[i]))
             take_back(&blk->jobs[i]);
     }
+}
+
+static void blk_stop(struct anyhv_dev *dev)
+{
+    forget(anyhv_dev_priv(dev));
+}
+
+static void blk_queue_reset(struct anyhv_dev *dev, unsigned queue)
+{
+    (void)queue;
+    forget(anyhv_dev_priv(dev));
 }
 
 /* ---- state ---- */
@@ -447,6 +443,7 @@ static const struct anyhv_device_ops blk_ops = {
     .retry = blk_retry,
     .cancel = blk_cancel,
     .stop = blk_stop,
+    .queue_reset = blk_queue_reset,
     .save = blk_save,
     .load = blk_load,
 };

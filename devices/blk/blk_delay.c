@@ -26,12 +26,10 @@ static void set_timer(struct blk_delay *delay)
 
 static void begin(struct blk_delay *delay, struct blk_job *job)
 {
-    struct anyhv_req *req = anyhv_blk_req(job);
-    int rc = ANYHV_E_LOST;
+    int rc;
 
     job->due = 0;
-    if (req)
-        rc = delay->inner->ops->start(delay->inner, job, req);
+    rc = delay->inner->ops->start(delay->inner, job, anyhv_blk_req(job));
     if (rc != ANYHV_LATER)
         anyhv_blk_answer(job, rc);
 }

@@ -140,10 +140,9 @@ static bool go_on(struct anyhv_task *task)
 {
     struct blk_linux *disk = task->priv;
     struct blk_job *job = blk_list_take(&disk->unfinished);
-    struct anyhv_req *req = job ? anyhv_blk_req(job) : NULL;
-    int rc = req ? linux_start(&disk->mem.store, job, req) : ANYHV_E_LOST;
+    int rc = job ? linux_start(&disk->mem.store, job, anyhv_blk_req(job)) : ANYHV_LATER;
 
-    if (job && rc != ANYHV_LATER)
+    if (rc != ANYHV_LATER)
         anyhv_blk_answer(job, rc);
     return disk->unfinished.first != NULL;
 }

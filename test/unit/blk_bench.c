@@ -53,13 +53,11 @@ void bench_release(struct blk_bench *b, unsigned kept, int result)
 {
     struct bench_store *s = &b->store;
     struct blk_job *job = s->kept[kept];
-    struct anyhv_req *req;
 
     assert_true(kept < s->nkept);
     take_out(s, kept);
-    req = anyhv_blk_req(job);
-    if (result == ANYHV_OK && req)
-        result = do_job(s, job, req);
+    if (result == ANYHV_OK)
+        result = do_job(s, job, anyhv_blk_req(job));
     anyhv_blk_answer(job, result);
     bench_run(b);
 }

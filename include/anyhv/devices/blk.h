@@ -73,7 +73,10 @@ struct blk_store_ops {
      * queue that stops. So doing a job twice must be the same as doing it once.
      */
     int (*start)(struct blk_store *store, struct blk_job *job, struct anyhv_req *req);
-    /* Forgets a job that was answered by ANYHV_LATER. NULL: there never is one. */
+    /*
+     * Forgets a job that was answered by ANYHV_LATER: it is not the store's any more. NULL: there
+     * never is one.
+     */
     void (*drop)(struct blk_store *store, struct blk_job *job);
 };
 
@@ -89,8 +92,7 @@ struct blk_store {
     uint8_t *content;
 };
 
-/* The request of a job that the store keeps; NULL: a reset took it away. End the job all the same.
- */
+/* The request of a job that the store keeps. */
 struct anyhv_req *anyhv_blk_req(const struct blk_job *job);
 
 /* Ends a job that the store kept. @result as start may give it, except ANYHV_LATER. */
