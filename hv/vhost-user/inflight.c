@@ -9,6 +9,7 @@
  */
 #include "vu.h"
 
+#include <anyhv/port.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -79,15 +80,37 @@ enum vu_verdict vu_get_inflight_fd(struct vu_connection *c, struct vu_message *m
 
 /* ---- the area in use ---- */
 
-/* Gives each ring its block, and takes the old area away. */
-static int use(struct vu_connection *c, struct vu_inflight *area)
+/* Each ring gets its block of @area, or none (NULL). */
+static int give(struct vu_connection *c, const struct vu_inflight *area)
 {
-    size_t size = area->block_size;
+    size_t size = area ? area->block_size : 0;
     int rc = ANYHV_OK;
 
     for (unsigned i = 0; i < c->nrings && rc == ANYHV_OK; i++)
-        rc = anyhv_ctl_queue_journal(&c->dev, i,
-                                     i < area->blocks ? area->map.host + i * size : NULL, size);
+        rc = anyhv_ctl_queue_journal(
+            &c->dev, i, area && i < area->blocks ? area->map.host + i * size : NULL, size);
+    return rc;
+}
+
+void vu_inflight_take(struct vu_connection *c)
+{
+    int rc = give(c, NULL);
+
+    ANYHV_ASSERT(rc == ANYHV_OK);
+}
+
+void vu_inflight_give(struct vu_connection *c)
+{
+    int rc = give(c, c->inflight);
+
+    ANYHV_ASSERT(rc == ANYHV_OK); /* they were right when the area came */
+}
+
+/* The area takes the place of an older one. */
+static int use(struct vu_connection *c, struct vu_inflight *area)
+{
+    int rc = give(c, area);
+
     vu_inflight_drop(c);
     c->inflight = area;
     return rc;
@@ -127,18 +150,6 @@ enum vu_verdict vu_set_inflight_fd(struct vu_connection *c, struct vu_message *m
     if (rc != ANYHV_OK)
         return vu_malformed(m, "it cannot be used: %s", anyhv_result_name(rc));
     return VU_DONE;
-}
-
-/* The version stands at the same place in both layouts. */
-bool vu_inflight_used(const struct vu_connection *c, unsigned ring)
-{
-    const struct vu_inflight *area = c->inflight;
-    uint16_t version;
-
-    if (!area || ring >= area->blocks)
-        return false;
-    memcpy(&version, area->map.host + ring * area->block_size + 8, sizeof(version));
-    return version != 0;
 }
 
 bool vu_inflight_lost(const struct vu_connection *c)
