@@ -2,11 +2,11 @@
 /*
  * What the files of lib/core know of each other.
  *
- *   run.c      the engine: kick, run, publish                   status.c   status machine, features
+ *   run.c      the engine: kicks, runs, late answers            status.c   status machine, features
  *   drain.c    stop, quiesce, suspend: until nothing is held    config.c   configuration space
  *   queue.c    start and stop, slots, chunks, lists             state.c    save, load, resume
  *   split.c, packed.c   take chains, put used entries           journal.c  what is in work
- *   serve.h    what these two share: chains to the device       device.c   attach, detach
+ *   serve.h    what these two share: a queue's turn             device.c   attach, detach
  *   chain.h    ... and how a chain becomes a request            mem.c      guest memory
  *   request.c  cursors over a chain, answers
  */
