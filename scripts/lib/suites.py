@@ -197,15 +197,6 @@ SUITES = (
         proves=(("vhost-user", "rng, blk", "stock Debian kernel, x86_64, QEMU"),),
     ),
     Suite(
-        "guest-restart",
-        "a back end is killed while a stock kernel writes and reads its disk; the next one goes on",
-        budget=60,
-        packages=CMOCKA,
-        preset="dev",
-        scripts=("test/guest/restart_test.sh build/dev/bin",),
-        proves=(("vhost-user", "blk, its back end killed", "stock Debian kernel, x86_64, QEMU"),),
-    ),
-    Suite(
         "guest-aarch64",
         "the same on aarch64",
         budget=120,
@@ -213,6 +204,15 @@ SUITES = (
         preset="dev",
         scripts=("test/guest/qemu_test.sh aarch64 build/dev/bin",),
         proves=(("vhost-user", "rng, blk", "stock Debian kernel, aarch64, QEMU"),),
+    ),
+    Suite(
+        "guest-restart",
+        "a back end is killed while a stock kernel writes and reads its disk; the next one goes on",
+        budget=60,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/guest/restart_test.sh build/dev/bin",),
+        proves=(("vhost-user", "blk, its back end killed", "stock Debian kernel, x86_64, QEMU"),),
     ),
     Suite(
         "bench",
