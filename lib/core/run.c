@@ -37,7 +37,6 @@ void anyhv_core_publish_late(struct anyhv_queue *q)
     if ((!q->ndone && !q->unnotified) || !core_usable(q))
         return;
     anyhv_core_publish(q);
-    core_queue_note(q);
     if (!q->unnotified)
         return;
     shm_fence(); /* [C] */

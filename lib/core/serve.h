@@ -142,7 +142,6 @@ CORE_INLINE void turn(struct anyhv_queue *q, unsigned *budget, const struct layo
     if (!core_usable(q) || (q->halt & ANYHV_HALT_FRESH))
         return; /* the ring broke, or went, or is another one by now */
     core_publish(q, layout->put);
-    core_queue_note(q);
     if (rc == TAKE_EMPTY)
         q->pending |= rearm(q, layout);
     else if (q->unnotified)
