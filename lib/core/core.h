@@ -18,7 +18,11 @@
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define CORE_INLINE static inline __attribute__((always_inline))
+#ifdef __OPTIMIZE_SIZE__
+#define CORE_INLINE static inline
+#else
+#define CORE_INLINE static inline __attribute__((always_inline)) /* a loop without calls */
+#endif
 
 /* ANYHV_INDIRECT_MAX: entries of an indirect table that we follow. */
 #define ANYHV_INDIRECT_MAX 1024u
