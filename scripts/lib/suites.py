@@ -225,7 +225,7 @@ SUITES = (
     Suite(
         "mutation",
         "every suite can fail: planted bugs turn it red",
-        budget=360,
+        budget=600,
         packages=CMOCKA + BARE + CROSS_S390X + CROSS_AARCH64 + LAYERS + UML + PACKAGE
         + ("qemu-system-arm", "valgrind"),
         sysroots=(SYSROOT_S390X, SYSROOT_AARCH64),
