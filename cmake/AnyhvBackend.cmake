@@ -27,7 +27,9 @@ endfunction()
 # of all its symbols only @symbol stays visible.
 function(anyhv_link_object object symbol parts inside)
     # The machine's flags, and no others: `-fsanitize` would link a runtime into the object.
-    string(REGEX MATCHALL "-m[^ ]+" flags "${CMAKE_C_FLAGS}")
+    string(TOUPPER "CMAKE_C_FLAGS_${CMAKE_BUILD_TYPE}" config_flags)
+    separate_arguments(flags NATIVE_COMMAND "${CMAKE_C_FLAGS} ${${config_flags}}")
+    list(FILTER flags INCLUDE REGEX "^-m")
     if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
         list(APPEND flags -flinker-output=nolto-rel) # objcopy cannot hide what the linker made of -flto
     elseif(CMAKE_C_COMPILER_TARGET)

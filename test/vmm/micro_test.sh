@@ -76,7 +76,7 @@ hostile() {
 killed() {
     local ring=() kills=15 guest status=0
     [[ $1 != packed ]] || ring=(--packed)
-    compile cc "$here/../guest/rng_stream.c" "$work/rng_stream"
+    compile cc "$here/../guest/rng/rng_stream.c" "$work/rng_stream"
     rm -f "$work/fifo" && mkfifo "$work/fifo"
     "${leash[@]}" "$work/rng_stream" "$seed" 0 4000000 >"$work/fifo" &
     local source=$!

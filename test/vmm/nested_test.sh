@@ -37,7 +37,7 @@ build_outer() {
     mkdir -p "$root"/{bin,dev,proc,tmp,modules,guest}
     cp "$kernel/bin/busybox" "${programs[@]}" "$root/bin/"
     ln -s busybox "$root/bin/sh"
-    compile cc "$here/../guest/rng_stream.c" "$root/bin/rng_stream"
+    compile cc "$here/../guest/rng/rng_stream.c" "$root/bin/rng_stream"
     install -m 755 "$here/nested_init" "$root/init"
     for module in irqbypass kvm kvm-amd; do
         cp "$(find "$kernel/lib/modules" -name "$module.ko")" "$root/modules/"
@@ -61,7 +61,7 @@ run_qemu() {
         -nodefaults -display none -serial stdio -no-reboot \
         -kernel "$(kernel_image x86_64)" -initrd "$work/outer.cpio" \
         -append "console=ttyS0 quiet panic=-1 anyhv.ring=packed anyhv.guest: console=ttyS0 quiet panic=-1 \
-anyhv.test=features,read,reboot,read anyhv.seed=$seed anyhv.bytes=$bytes" </dev/null >"$log" 2>&1
+anyhv.test=rng.features,rng.read,rng.reboot,rng.read anyhv.rng.seed=$seed anyhv.rng.bytes=$bytes" </dev/null >"$log" 2>&1
 }
 
 # --- what the log must say --------------------------------------------------------------------------
@@ -72,7 +72,7 @@ shows() { (($(lines "$1") >= ${2:-1})) || { tail -n 40 "$log" | tr -cd '\n\t -~'
 # Bit 34 is VIRTIO_F_RING_PACKED.
 packed() {
     local bits
-    bits=$(tr -d '\r' <"$log" | sed -n 's/^ANYHV-MARK features bits=//p' | sed -n 1p)
+    bits=$(tr -d '\r' <"$log" | sed -n 's/^ANYHV-MARK rng.features bits=//p' | sed -n 1p)
     [[ ${bits:32:1} == 1 && ${bits:34:1} == 1 ]]
 }
 
@@ -98,7 +98,7 @@ begin=$SECONDS
 run_qemu || tap_note "QEMU ended with $?"
 tap_check "a machine with KVM" shows '^ANYHV-OUTER boot'
 tap_check "the guest's kernel finds the device by ACPI, with a packed ring" packed
-tap_check "the guest reads $bytes bytes, every record right" shows '^ANYHV-MARK read '
+tap_check "the guest reads $bytes bytes, every record right" shows '^ANYHV-MARK rng.read '
 tap_check "meanwhile the device process is killed five times" shows '^ANYHV-OUTER kill' 5
 tap_check "and each time another one goes on where it was" shows 'serving, where a predecessor was' 5
 tap_check "the guest resets its machine" shows '^vmm: the machine is reset'
