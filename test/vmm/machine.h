@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A machine of one vCPU, with memory, KVM's interrupt controllers and timer, and one device that
- * another process serves. What differs between guests is in micro.c and linux.c.
+ * A machine of one vCPU, with memory, KVM's interrupt controllers and timer, and devices, each of
+ * which another process serves. What differs between guests is in micro.c and linux.c.
  */
 #ifndef ANYHV_TEST_VMM_MACHINE_H
 #define ANYHV_TEST_VMM_MACHINE_H
@@ -12,20 +12,31 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum {
+    MACHINE_DEVICES = 8,
+    MACHINE_STEP = 0x1000, /* from one device's registers to the next one's */
+};
+
 struct machine_options {
-    const char *device; /* the device process's socket */
-    uint64_t memory, base;
-    uint32_t gsi;
-    bool level, posted, info;
+    const char *sockets[MACHINE_DEVICES]; /* where the device processes listen */
+    unsigned devices;
+    uint64_t memory, base; /* of the first one's registers */
+    uint32_t gsi;          /* its interrupt; the next one has the next */
+    bool level, posted, info, ones;
+};
+
+struct machine_device {
+    struct anyhv_vmm *vmm;
+    pthread_t tender;
 };
 
 struct machine {
+    struct machine_options options;
     int kvm, vm, vcpu, memfd;
     uint8_t *ram;
     uint64_t size;
     struct kvm_run *run;
-    struct anyhv_vmm *device;
-    pthread_t tender;
+    struct machine_device devices[MACHINE_DEVICES];
     /* A byte went to, or is wanted from, an I/O port; true: the guest is at its end. */
     bool (*port)(struct machine *m, uint16_t port, uint8_t *value, bool in);
     void *priv;
@@ -37,6 +48,8 @@ __attribute__((noreturn, format(printf, 1, 2))) void machine_fail(const char *fm
 void machine_make(struct machine *m, const struct machine_options *options);
 /* Until the guest is at its end. */
 void machine_run(struct machine *m);
+/* All devices, as the machine is. */
+void machine_reset(struct machine *m);
 void machine_free(struct machine *m);
 /* Guest memory, @len bytes at @addr. */
 void *machine_at(const struct machine *m, uint64_t addr, uint64_t len);
@@ -57,9 +70,7 @@ int micro_run(struct machine *m, const struct micro_options *options);
 struct linux_options {
     const char *kernel, *initrd, *arguments;
 };
-struct acpi_device;
 /* Until it powers off; a machine that it resets begins again. */
-int linux_run(struct machine *m, const struct linux_options *options,
-              const struct acpi_device *device);
+int linux_run(struct machine *m, const struct linux_options *options);
 
 #endif

@@ -3,9 +3,8 @@
  * A small VMM that links libanyhv-vmm.a:
  *
  *   anyhv-test-vmm --device=SOCKET --micro=IMAGE --bits=64 --requests=1000 --seed=7
- *   anyhv-test-vmm --device=SOCKET --kernel=BZIMAGE --initrd=FILE --append=ARGUMENTS
+ *   anyhv-test-vmm --device=SOCKET --device=... --kernel=BZIMAGE --initrd=FILE --append=ARGUMENTS
  */
-#include "vmm/acpi.h"
 #include "vmm/guest/report.h"
 #include "vmm/machine.h"
 
@@ -15,6 +14,7 @@
 
 #define LINUX_MEMORY (UINT64_C(192) << 20)
 #define LINUX_DEVICE UINT64_C(0xd0000000)
+#define LINUX_GSI    16u /* those below are for what every PC has */
 
 enum {
     OPT_DEVICE,
@@ -62,6 +62,13 @@ static uint32_t number(const char *text)
     return (uint32_t)strtoul(text, NULL, 0);
 }
 
+static void add_device(struct machine_options *o, const char *socket)
+{
+    if (o->devices == MACHINE_DEVICES)
+        machine_fail("more than %d devices", MACHINE_DEVICES);
+    o->sockets[o->devices++] = socket;
+}
+
 static void parse(struct command_line *c, int argc, char **argv)
 {
     int option;
@@ -69,7 +76,7 @@ static void parse(struct command_line *c, int argc, char **argv)
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case OPT_DEVICE:
-            c->machine.device = optarg;
+            add_device(&c->machine, optarg);
             break;
         case OPT_MICRO:
             c->micro.image = optarg;
@@ -114,27 +121,24 @@ static void parse(struct command_line *c, int argc, char **argv)
             exit(64);
         }
     }
-    if (!c->machine.device || !c->micro.image == !c->linux_guest.kernel)
+    if (!c->machine.devices || !c->micro.image == !c->linux_guest.kernel)
         machine_fail("give --device, and either --micro or --kernel");
+    if (c->micro.image && c->machine.devices > 1)
+        machine_fail("a micro-guest has one --device");
 }
 
 int main(int argc, char **argv)
 {
-    struct command_line c = {.micro.bits = 64, .machine.gsi = GUEST_IRQ};
+    struct command_line c = {.micro.bits = 64};
     struct machine m = {0};
     int code;
 
     parse(&c, argc, argv);
     c.machine.memory = c.micro.image ? GUEST_MEMORY : LINUX_MEMORY;
     c.machine.base = c.micro.image ? GUEST_DEVICE : LINUX_DEVICE;
+    c.machine.gsi = c.micro.image ? GUEST_IRQ : LINUX_GSI;
     machine_make(&m, &c.machine);
-    if (c.micro.image) {
-        code = micro_run(&m, &c.micro);
-    } else {
-        const struct acpi_device device = {c.machine.base, c.machine.gsi, c.machine.level};
-
-        code = linux_run(&m, &c.linux_guest, &device);
-    }
+    code = c.micro.image ? micro_run(&m, &c.micro) : linux_run(&m, &c.linux_guest);
     machine_free(&m);
     return code;
 }

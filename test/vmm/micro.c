@@ -167,6 +167,6 @@ int micro_run(struct machine *m, const struct micro_options *o)
            "interrupts=%u strange=%u accesses=%u missing=%u revivals=%u\n",
            o->bits, report->verdict, report->line, report->detail, report->requests,
            report->batches, report->interrupts, report->strange, report->accesses, report->missing,
-           anyhv_vmm_revivals(m->device));
+           anyhv_vmm_revivals(m->devices[0].vmm));
     return report->verdict == GUEST_DONE ? 0 : 1;
 }
