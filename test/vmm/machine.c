@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 void machine_fail(const char *fmt, ...)
@@ -59,20 +60,66 @@ size_t machine_load(const struct machine *m, const char *path, uint64_t addr)
     return have;
 }
 
+enum slot {
+    SLOT_RAM,
+    SLOT_PLUG,
+};
+
+static uint8_t *map(int fd, uint64_t size)
+{
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    if (at == MAP_FAILED)
+        machine_fail("mmap: %s", strerror(errno));
+    return at;
+}
+
+/* @size 0: no more. */
+static void give_kvm(const struct machine *m, enum slot slot, uint64_t addr, uint64_t size,
+                     const uint8_t *host)
+{
+    struct kvm_userspace_memory_region region = {.slot = slot,
+                                                 .guest_phys_addr = addr,
+                                                 .memory_size = size,
+                                                 .userspace_addr = (uintptr_t)host};
+
+    must(ioctl(m->vm, KVM_SET_USER_MEMORY_REGION, &region), "KVM_SET_USER_MEMORY_REGION");
+}
+
 /* KVM has it from address 0, and so have the devices. */
 static void make_memory(struct machine *m, uint64_t size)
 {
-    struct kvm_userspace_memory_region region = {.memory_size = size};
-
     m->size = size;
     m->memfd = memfd_create("guest", MFD_CLOEXEC);
     must(m->memfd, "memfd_create");
     must(ftruncate(m->memfd, (off_t)size), "ftruncate");
-    m->ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, m->memfd, 0);
-    if (m->ram == MAP_FAILED)
-        machine_fail("mmap: %s", strerror(errno));
-    region.userspace_addr = (uintptr_t)m->ram;
-    must(ioctl(m->vm, KVM_SET_USER_MEMORY_REGION, &region), "KVM_SET_USER_MEMORY_REGION");
+    m->ram = map(m->memfd, size);
+    give_kvm(m, SLOT_RAM, 0, size, m->ram);
+}
+
+/* The guest has it first and longest: no device may see what the guest does not. */
+void machine_plug(struct machine *m, uint64_t addr, uint64_t size, int fd)
+{
+    m->plugged = map(fd, size);
+    give_kvm(m, SLOT_PLUG, addr, size, m->plugged);
+    for (unsigned i = 0; i < m->options.devices; i++) {
+        int rc = anyhv_vmm_memory_add(m->devices[i].vmm, addr, size, fd, 0);
+
+        if (rc)
+            machine_fail("%s takes no more memory: %s", m->options.sockets[i], strerror(-rc));
+    }
+}
+
+void machine_unplug(struct machine *m, uint64_t addr, uint64_t size)
+{
+    for (unsigned i = 0; i < m->options.devices; i++) {
+        int rc = anyhv_vmm_memory_remove(m->devices[i].vmm, addr, size);
+
+        if (rc)
+            machine_fail("%s keeps memory: %s", m->options.sockets[i], strerror(-rc));
+    }
+    give_kvm(m, SLOT_PLUG, addr, 0, NULL);
+    munmap(m->plugged, size);
 }
 
 /* ---- the devices ---- */
@@ -174,10 +221,19 @@ void machine_free(struct machine *m)
 
 /* ---- running ---- */
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 /* What nobody has reads as ones. */
 static void mmio(struct machine *m)
 {
     struct kvm_run *run = m->run;
+    uint64_t began = now_ns(), took;
     bool ours = false;
 
     for (unsigned i = 0; i < m->options.devices && !ours; i++)
@@ -185,6 +241,9 @@ static void mmio(struct machine *m)
                               run->mmio.is_write);
     if (!ours && !run->mmio.is_write)
         memset(run->mmio.data, 0xff, run->mmio.len);
+    took = now_ns() - began;
+    if (took > m->longest_ns)
+        m->longest_ns = took;
 }
 
 static bool ports(struct machine *m)

@@ -6,6 +6,8 @@
 #ifndef ANYHV_TEST_VMM_MACHINE_H
 #define ANYHV_TEST_VMM_MACHINE_H
 
+#include "vmm/guest/report.h"
+
 #include <anyhv/vmm.h>
 #include <linux/kvm.h>
 #include <pthread.h>
@@ -33,8 +35,9 @@ struct machine_device {
 struct machine {
     struct machine_options options;
     int kvm, vm, vcpu, memfd;
-    uint8_t *ram;
+    uint8_t *ram, *plugged; /* from address 0; what machine_plug added */
     uint64_t size;
+    uint64_t longest_ns; /* that a vCPU was at a register of ours */
     struct kvm_run *run;
     struct machine_device devices[MACHINE_DEVICES];
     /* A byte went to, or is wanted from, an I/O port; true: the guest is at its end. */
@@ -51,7 +54,10 @@ void machine_run(struct machine *m);
 /* All devices, as the machine is. */
 void machine_reset(struct machine *m);
 void machine_free(struct machine *m);
-/* Guest memory, @len bytes at @addr. */
+/* Memory more: the file @fd from its beginning; and its end. Once at a time. */
+void machine_plug(struct machine *m, uint64_t addr, uint64_t size, int fd);
+void machine_unplug(struct machine *m, uint64_t addr, uint64_t size);
+/* Guest memory, @len bytes at @addr, but not of what was plugged. */
 void *machine_at(const struct machine *m, uint64_t addr, uint64_t len);
 /* A whole file into guest memory; its size. */
 size_t machine_load(const struct machine *m, const char *path, uint64_t addr);
@@ -59,9 +65,10 @@ size_t machine_load(const struct machine *m, const char *path, uint64_t addr);
 /* ---- micro.c ---- */
 struct micro_options {
     const char *image;
-    unsigned bits; /* 16, 32 or 64 */
-    uint32_t program, requests, seed, gaps;
-    bool packed, level;
+    uint32_t bits; /* 16, 32 or 64 */
+    enum guest_program program;
+    uint32_t requests, seed, gaps, rounds;
+    bool packed;
 };
 /* The exit code: 0 if the guest says that all is well. Prints its report. */
 int micro_run(struct machine *m, const struct micro_options *options);
