@@ -221,7 +221,7 @@ void machine_free(struct machine *m)
 
 /* ---- running ---- */
 
-static uint64_t now_ns(void)
+uint64_t machine_now_ns(void)
 {
     struct timespec now;
 
@@ -233,7 +233,7 @@ static uint64_t now_ns(void)
 static void mmio(struct machine *m)
 {
     struct kvm_run *run = m->run;
-    uint64_t began = now_ns(), took;
+    uint64_t began = machine_now_ns(), took;
     bool ours = false;
 
     for (unsigned i = 0; i < m->options.devices && !ours; i++)
@@ -241,7 +241,7 @@ static void mmio(struct machine *m)
                               run->mmio.is_write);
     if (!ours && !run->mmio.is_write)
         memset(run->mmio.data, 0xff, run->mmio.len);
-    took = now_ns() - began;
+    took = machine_now_ns() - began;
     if (took > m->longest_ns)
         m->longest_ns = took;
 }

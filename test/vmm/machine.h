@@ -62,6 +62,8 @@ void *machine_at(const struct machine *m, uint64_t addr, uint64_t len);
 /* A whole file into guest memory; its size. */
 size_t machine_load(const struct machine *m, const char *path, uint64_t addr);
 
+uint64_t machine_now_ns(void);
+
 /* ---- micro.c ---- */
 struct micro_options {
     const char *image;

@@ -53,10 +53,8 @@ static const struct setting {
 static enum guest_program program(const char *name)
 {
     static const char *const names[] = {
-        [GUEST_READS] = "reads",
-        [GUEST_HOSTILE] = "hostile",
-        [GUEST_PLUGS] = "plugs",
-        [GUEST_WATCHES] = "watches",
+        [GUEST_READS] = "reads",     [GUEST_HOSTILE] = "hostile", [GUEST_PLUGS] = "plugs",
+        [GUEST_WATCHES] = "watches", [GUEST_TIMES] = "times",
     };
 
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)

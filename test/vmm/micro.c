@@ -146,6 +146,7 @@ static void make_level(struct machine *m)
 struct micro {
     int plug; /* the file of the memory that comes and goes; -1: none yet */
     bool plugged;
+    uint64_t lap_ns[GUEST_LAPS + 1]; /* when each began; the last: when all were over */
 };
 
 static void set_plug(struct machine *m, enum guest_plug what)
@@ -173,6 +174,8 @@ static bool port(struct machine *m, uint16_t number, uint8_t *value, bool in)
             number == GUEST_PORT_REVIVALS ? (uint8_t)anyhv_vmm_revivals(m->devices[0].vmm) : 0xff;
     else if (number == GUEST_PORT_PLUG)
         set_plug(m, *value);
+    else if (number == GUEST_PORT_LAP && *value <= GUEST_LAPS)
+        ((struct micro *)m->priv)->lap_ns[*value] = machine_now_ns();
     return number == GUEST_PORT_END && !in;
 }
 
@@ -183,6 +186,18 @@ static void print_report(const struct machine *m, const struct guest_report *r, 
            bits, r->verdict, r->file, r->line, r->detail, r->requests, r->batches, r->interrupts,
            r->strange, r->accesses, r->missing, r->ones, anyhv_vmm_revivals(m->devices[0].vmm),
            (unsigned)(m->longest_ns / 1000000));
+}
+
+/* Nanoseconds for each. */
+static void print_times(const struct micro *micro, uint32_t rounds)
+{
+    static const char *const names[GUEST_LAPS] = {"access", "kick", "request"};
+
+    printf("times:");
+    for (unsigned i = 0; i < GUEST_LAPS; i++)
+        printf(" %s=%.0f", names[i],
+               (double)(micro->lap_ns[i + 1] - micro->lap_ns[i]) / (rounds ? rounds : 1));
+    putchar('\n');
 }
 
 int micro_run(struct machine *m, const struct micro_options *o)
@@ -206,6 +221,8 @@ int micro_run(struct machine *m, const struct micro_options *o)
     machine_run(m);
     if (micro.plug >= 0)
         close(micro.plug);
+    if (o->program == GUEST_TIMES)
+        print_times(&micro, o->rounds);
     print_report(m, report, o->bits);
     return report->verdict == GUEST_DONE ? 0 : 1;
 }

@@ -205,10 +205,9 @@ void guest_main(void);
 void guest_main(void)
 {
     static void (*const programs[])(void) = {
-        [GUEST_READS] = reads,
-        [GUEST_HOSTILE] = guest_hostile,
-        [GUEST_PLUGS] = guest_plugs,
-        [GUEST_WATCHES] = guest_watches,
+        [GUEST_READS] = reads,       [GUEST_HOSTILE] = guest_hostile,
+        [GUEST_PLUGS] = guest_plugs, [GUEST_WATCHES] = guest_watches,
+        [GUEST_TIMES] = guest_times,
     };
 
     controllers();

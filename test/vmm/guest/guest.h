@@ -46,5 +46,6 @@ void guest_batch(uint32_t count, bool first);
 void guest_hostile(void);
 void guest_plugs(void);
 void guest_watches(void);
+void guest_times(void);
 
 #endif

@@ -34,6 +34,7 @@ enum {
     GUEST_PORT_END = 0xf4,
     GUEST_PORT_PLUG = 0xf5,     /* written: what becomes of the memory at GUEST_PLUG */
     GUEST_PORT_REVIVALS = 0xf6, /* read: how often the device process has been replaced */
+    GUEST_PORT_LAP = 0xf7,      /* written: an enum guest_lap, whose accesses begin */
 };
 
 enum guest_plug {
@@ -42,12 +43,21 @@ enum guest_plug {
     GUEST_PLUG_NEW,  /* it comes, zeroed */
 };
 
+/* What is timed, by the VMM's clock. */
+enum guest_lap {
+    GUEST_LAP_ACCESS,  /* a register is read */
+    GUEST_LAP_KICK,    /* the device is kicked, for nothing */
+    GUEST_LAP_REQUEST, /* a request is kicked and its interrupt taken */
+    GUEST_LAPS,        /* nothing any more */
+};
+
 /* What the guest shall do. */
 enum guest_program {
     GUEST_READS,   /* numbered records, every byte checked */
     GUEST_HOSTILE, /* what no driver does, and reads in between */
     GUEST_PLUGS,   /* memory leaves and comes back, under buffers and under a ring */
     GUEST_WATCHES, /* looks at a register while device processes are replaced */
+    GUEST_TIMES,   /* what is to be timed */
 };
 
 struct guest_orders {
@@ -56,7 +66,7 @@ struct guest_orders {
     uint32_t seed;
     uint32_t packed;
     uint32_t gaps;   /* so many records may be missing */
-    uint32_t rounds; /* plugs: how often; watches: until so many processes were replaced */
+    uint32_t rounds; /* plugs, times: how often; watches: until so many processes were replaced */
 };
 
 enum guest_verdict {
