@@ -105,6 +105,15 @@ static inline uint32_t anyhv_req_written(const struct anyhv_req *req)
 /* The queue it came from. */
 unsigned anyhv_req_queue(const struct anyhv_req *req);
 
+/*
+ * A predecessor had taken this request and did not answer it: it comes again from the journal. It
+ * may have been begun, so what must not happen twice is not to be done now.
+ */
+static inline bool anyhv_req_replayed(const struct anyhv_req *req)
+{
+    return req->replayed;
+}
+
 /* The long way of the two calls below. */
 int anyhv_req_read_across(struct anyhv_req *req, void *buf, uint32_t len);
 int anyhv_req_write_across(struct anyhv_req *req, const void *buf, uint32_t len);

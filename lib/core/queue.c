@@ -284,6 +284,8 @@ int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
     q->state->enabled = 1;
     core_queue_note(q);
     core_queue_watch(q);
+    for (uint16_t i = 0; i < q->nreqs && !q->watched; i++)
+        q->reqs[i].replayed = false; /* nobody sets it, and there may have been a journal before */
     q->halt &= ~(uint32_t)(ANYHV_HALT_STOPPED | ANYHV_HALT_DRAINING | ANYHV_HALT_NO_MEMORY);
     q->pending = true;
     if (dev->port->queue_changed)
