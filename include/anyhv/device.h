@@ -22,6 +22,7 @@ struct anyhv_device_ops {
     uint16_t queues;   /* number of queues, at least 1 */
     uint16_t max_size; /* entries per queue that are offered; a power of two; 0 = 1024 */
     uint64_t features; /* device-type feature bits that are offered */
+    uint64_t required; /* of these: a driver that does not accept them gets no FEATURES_OK */
     /*
      * Every queue completes its requests in the order they came: VIRTIO_F_IN_ORDER may be
      * offered. Core keeps the promise even if the device slips.

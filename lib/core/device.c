@@ -62,7 +62,7 @@ static bool ops_valid(const struct anyhv_device_ops *ops)
     if (!ops->request && (ops->queues > 64 || (ops->pull_queues & all) != all))
         return false;
     return (uint32_t)ops->config_w_off + ops->config_w_len <= ops->config_len &&
-           !ops->save == !ops->load;
+           (ops->required & ~ops->features) == 0 && !ops->save == !ops->load;
 }
 
 static bool how_valid(const struct anyhv_attach *how)

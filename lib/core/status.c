@@ -28,7 +28,9 @@ uint64_t anyhv_core_offer(const struct anyhv_device_ops *ops, const struct anyhv
 
 bool anyhv_core_features_valid(const struct anyhv_dev *dev, uint64_t features)
 {
-    return (features & ~dev->offered) == 0 && (features & ANYHV_F_VERSION_1);
+    uint64_t required = dev->ops->required | ANYHV_F_VERSION_1;
+
+    return (features & ~dev->offered) == 0 && (features & required) == required;
 }
 
 void anyhv_ctl_set_features(struct anyhv_dev *dev, uint64_t features)
