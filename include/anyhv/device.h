@@ -47,6 +47,11 @@ struct anyhv_device_ops {
     void (*start)(struct anyhv_dev *dev);
     void (*stop)(struct anyhv_dev *dev);
     /*
+     * The driver reset @queue alone, section 2.6.1: what it held is gone. For devices that remember
+     * something from one request to the next. Optional.
+     */
+    void (*queue_reset)(struct anyhv_dev *dev, unsigned queue);
+    /*
      * A queue is to become quiet; @req is held. Return true if @req was not touched and
      * @returnable is set: it goes back to the ring and comes again later. Otherwise finish it,
      * now or within bounded time, and return false. NULL: the device always finishes.

@@ -380,6 +380,8 @@ int anyhv_ctl_queue_stop(struct anyhv_dev *dev, unsigned queue, bool drain, uint
     if (!drain) {
         q->halt &= ~(uint32_t)ANYHV_HALT_BROKEN; /* a queue reset heals the queue, section 2.6.1 */
         memset(q->state, 0, sizeof(*q->state));
+        if (dev->started && dev->ops->queue_reset)
+            dev->ops->queue_reset(dev, queue);
     }
     if (base)
         *base = anyhv_core_queue_base(q);

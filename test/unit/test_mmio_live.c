@@ -373,6 +373,35 @@ static void queue_reset_stops_one_queue(void **state)
     }
 }
 
+static void note_queue_reset(struct anyhv_dev *dev, unsigned queue)
+{
+    struct bench *b = anyhv_dev_priv(dev);
+
+    assert_null(bench_req(b, 0));
+    bench_note(b, "queue_reset:%u", queue);
+}
+
+/* A device may have to forget something with the queue; what it hears of a drain is cancel. */
+static void a_device_hears_of_the_reset_of_a_queue(void **state)
+{
+    struct bench *b = *state;
+    uint32_t base;
+
+    b->ops.queue_reset = note_queue_reset;
+    up(b, &(struct bench_options){.registers = true, .features = DRV_F_RING_RESET});
+    bench_held(b, 8, 0);
+    b->trace[0] = '\0';
+    must_put(b, DRV_MMIO_QUEUE_SEL, 0);
+    must_put(b, DRV_MMIO_QUEUE_RESET, 1);
+    bench_expect_trace(b, "changed:0 queue_reset:0 ");
+    assert_int_equal(anyhv_ctl_queue_stop(b->dev, 1, true, &base), ANYHV_OK);
+    bench_expect_trace(b, "changed:1 ");
+    anyhv_ctl_set_status(b->dev, 0);
+    bench_expect_trace(b, "irq:0/0 stop ");
+    assert_int_equal(anyhv_ctl_queue_stop(b->dev, 0, false, NULL), ANYHV_OK);
+    bench_expect_trace(b, ""); /* nobody is there who could forget anything */
+}
+
 /* ---- notify ---- */
 
 static void a_notification_may_carry_data(void **state)
@@ -485,6 +514,7 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(what_cannot_be_started_does_not_get_ready),
     BENCH_TEST(queue_reset_needs_its_feature),
     BENCH_TEST(queue_reset_stops_one_queue),
+    BENCH_TEST(a_device_hears_of_the_reset_of_a_queue),
     BENCH_TEST(a_notification_may_carry_data),
     BENCH_TEST(without_data_the_whole_word_is_the_queue),
     BENCH_TEST(a_successor_goes_on_in_the_middle_of_a_set_up),
