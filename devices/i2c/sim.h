@@ -86,6 +86,7 @@ struct i2c_sim {
     uint64_t delay_ns; /* by which the transfer that is done ends later; SIM_FOREVER: it does not */
     unsigned done;
     char *name;
+    char why[400]; /* what is wrong with the file, and where */
 };
 
 static inline uint64_t sim_now(const struct sim_target *target)
@@ -101,7 +102,7 @@ static inline void sim_delay(struct sim_target *target, uint64_t ns)
     *delay = ns > SIM_FOREVER - *delay ? SIM_FOREVER : *delay + ns;
 }
 
-/* Fills sim->target[] from the file; tells what is wrong with it. */
-int anyhv_sim_read(struct i2c_sim *sim, const char *file);
+/* Fills sim->target[] from the file; false: sim->why says why not. */
+bool anyhv_sim_read(struct i2c_sim *sim, const char *file);
 
 #endif

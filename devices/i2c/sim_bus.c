@@ -5,6 +5,7 @@
  */
 #include "sim.h"
 
+#include <anyhv/linux/log.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,7 +93,8 @@ struct i2c_adapter *anyhv_i2c_sim_open(struct anyhv_loop *loop, const char *file
     sim->name = strdup(file);
     sim->timer = (struct anyhv_timer){.fire = ended, .priv = sim};
     anyhv_i2c_adapter_init(&sim->adapter, &sim_ops, loop, sim->name, timeout_ms);
-    if (!sim->name || anyhv_sim_read(sim, file)) {
+    if (!sim->name || !anyhv_sim_read(sim, file)) {
+        anyhv_log(ANYHV_LOG_ERROR, "i2c.file", "%s", sim->why);
         sim_close(&sim->adapter);
         return NULL;
     }

@@ -6,10 +6,10 @@
 #include "i2c_text.h"
 #include "sim.h"
 
-#include <anyhv/linux/log.h>
 #include <errno.h>
 #include <ini.h>
-#include <stdlib.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct sim_type *const types[] = {
@@ -143,22 +143,23 @@ static void check_syntax(struct reader *r, int first_bad)
     snprintf(r->why, sizeof(r->why), "neither [address] nor key = value");
 }
 
-int anyhv_sim_read(struct i2c_sim *sim, const char *file)
+bool anyhv_sim_read(struct i2c_sim *sim, const char *file)
 {
     struct reader r = {.sim = sim, .file = fopen(file, "re")};
     bool failed;
 
     if (!r.file) {
-        anyhv_log(ANYHV_LOG_ERROR, "i2c.file", "%s: %s", file, strerror(errno));
-        return ANYHV_E_IO;
+        snprintf(sim->why, sizeof(sim->why), "%s: %s", file, strerror(errno));
+        return false;
     }
     check_syntax(&r, ini_parse_stream(next_line, &r, on_key, &r));
     failed = ferror(r.file);
     fclose(r.file);
-    if (failed || r.bad_line)
-        anyhv_log(ANYHV_LOG_ERROR, "i2c.file", "%s:%d: %s", file, failed ? r.line : r.bad_line,
-                  failed ? "it cannot be read" : r.why);
+    if (failed)
+        snprintf(sim->why, sizeof(sim->why), "%s: it cannot be read", file);
+    else if (r.bad_line)
+        snprintf(sim->why, sizeof(sim->why), "%s:%d: %s", file, r.bad_line, r.why);
     else if (!sim->targets)
-        anyhv_log(ANYHV_LOG_ERROR, "i2c.file", "%s: there is no target in it", file);
-    return failed || r.bad_line || !sim->targets ? ANYHV_E_INVAL : ANYHV_OK;
+        snprintf(sim->why, sizeof(sim->why), "%s: there is no target in it", file);
+    return !sim->why[0];
 }

@@ -98,7 +98,7 @@ static struct bench_board *new_board(void)
 
     board->bus[0].bus.ops = board->bus[1].bus.ops = &bus_ops;
     for (unsigned i = 0; i < BENCH_TARGETS; i++) {
-        board->target[i].bus = &board->bus[i == 4].bus;
+        board->target[i].bus = &board->bus[i == BENCH_ON_BUS_1].bus;
         board->target[i].addr = addrs[i];
         board->allowed[i] = &board->target[i];
     }

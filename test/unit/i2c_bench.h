@@ -27,9 +27,8 @@ enum {
 };
 #define F_ZERO_LENGTH DRV_F(0)
 
-/* What a guest may use unless the test says otherwise, on the first bus, and on the second. */
-#define A7(addr)  ((uint16_t)((addr) << 1)) /* as they are sent */
-#define A10(addr) ((uint16_t)(((addr)&0xff) << 8 | 0xf0 | ((addr) >> 7 & 6)))
+#define A7(addr)      ((uint16_t)((addr) << 1)) /* as they are sent */
+#define A10(addr)     ((uint16_t)(((addr)&0xff) << 8 | 0xf0 | ((addr) >> 7 & 6)))
 
 /* A bus that keeps what it gets until the test lets it end. */
 struct bench_bus {
@@ -39,7 +38,8 @@ struct bench_bus {
     bool begins; /* what is submitted is begun at once */
 };
 
-#define BENCH_TARGETS 5u /* 0x20, 0x50, ten-bit 0x150 and 0x77 on bus 0; 0x60 on bus 1 */
+#define BENCH_TARGETS  5u /* 0x20, 0x50, ten-bit 0x150 and 0x77 on bus 0; 0x60 on bus 1 */
+#define BENCH_ON_BUS_1 4u /* which of them that is */
 
 /* What several guests share. */
 struct bench_board {
