@@ -33,14 +33,16 @@ class Suite:
     proves: tuple = ()  # rows of README's second table: (hypervisor module, device, guest)
 
 
-BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev")
+BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev", "libinih-dev")
 CMOCKA = BUILD + ("libcmocka-dev",)
 BARE = BUILD + ("gcc-arm-none-eabi", "gcc-aarch64-linux-gnu")
 LAYERS = ("binutils", "clang-format", "shellcheck")
+FUZZ = ("clang-14", "libclang-rt-14-dev")
 UML = ("make", "flex", "bison", "bc", "xz-utils", "cpio")
 CROSS_S390X = ("gcc-s390x-linux-gnu", "libc6-dev-s390x-cross", "qemu-user-static")
 SYSROOT_S390X = Sysroot(
-    "ANYHV_S390X_SYSROOT", "bookworm", "s390x", ("libcmocka0", "libcmocka-dev")
+    "ANYHV_S390X_SYSROOT", "bookworm", "s390x",
+    ("libcmocka0", "libcmocka-dev", "libinih1", "libinih-dev"),
 )
 
 SUITES = (
@@ -80,7 +82,7 @@ SUITES = (
         preset="dev",
         programs=("hostile",),
         quick=True,
-        proves=(("loopback", "test device, rng, blk", "hostile driver, in process"),),
+        proves=(("loopback", "test device, rng, blk, i2c", "hostile driver, in process"),),
     ),
     Suite(
         "vhost-user",
@@ -107,6 +109,14 @@ SUITES = (
         packages=CMOCKA,
         preset="asan",
         programs=("unit", "conformance", "hostile", "vhost-user", "examples"),
+    ),
+    Suite(
+        "fuzz",
+        "what libFuzzer makes of some inputs, under sanitizers",
+        budget=60,
+        packages=BUILD + FUZZ,
+        preset="fuzz",
+        scripts=("test/fuzz/fuzz_test.sh",),
     ),
     Suite(
         "s390x",
@@ -172,7 +182,7 @@ SUITES = (
         "mutation",
         "every suite can fail: planted bugs turn it red",
         budget=360,
-        packages=CMOCKA + BARE + CROSS_S390X + LAYERS + UML + ("g++", "qemu-system-arm"),
+        packages=CMOCKA + BARE + CROSS_S390X + FUZZ + LAYERS + UML + ("g++", "qemu-system-arm"),
         sysroots=(SYSROOT_S390X,),
         scripts=("test/mutation/mutation_test.sh",),
     ),
