@@ -41,10 +41,10 @@ static bool shape_of(struct shape *shape, const struct i2c_message *message, uns
 {
     const struct i2c_message *last = &message[messages - 1];
 
-    shape->write = message[0].read ? NULL : &message[0];
-    shape->read = last->read ? last : NULL;
     if (messages > 2 || last->addr & I2C_TEN_BIT)
         return false;
+    shape->write = message[0].read ? NULL : &message[0];
+    shape->read = last->read ? last : NULL;
     return messages == 1 || (shape->write && shape->read && message[0].addr == last->addr);
 }
 
