@@ -158,6 +158,15 @@ SUITES = (
         proves=(("vhost-user", "rng", "Linux, User-Mode Linux"),),
     ),
     Suite(
+        "guest-uml-i2c",
+        "the I2C adapter under Linux as a plain process: tools, EEPROM, sensors, a bus that hangs",
+        budget=450,  # building its kernel, once, included; 15 without
+        packages=CMOCKA + UML + ("device-tree-compiler",),
+        preset="dev",
+        scripts=("test/guest/i2c_uml_test.sh build/dev/bin/anyhv-i2c-vhost-user",),
+        proves=(("vhost-user", "i2c", "Linux, User-Mode Linux"),),
+    ),
+    Suite(
         "guest-x86_64",
         "a stock Debian kernel on x86_64 uses the device, under QEMU",
         budget=120,
