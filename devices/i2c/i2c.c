@@ -5,7 +5,7 @@
  * Requests are held in the order they come. The oldest of them are gathered into a group, as far as
  * FAIL_NEXT joins them; the group becomes one transfer, and when that has ended they are answered.
  * One group at a time: requests of one queue are processed in order, section 5.20.6.2, and what a
- * guest can keep busy is bounded by one transfer and I2C_REQUESTS.
+ * guest can keep busy is bounded by one transfer and ANYHV_I2C_REQUESTS.
  *
  * All or nothing: if anything is wrong with a request, no request of its group reaches the bus.
  */
@@ -50,17 +50,17 @@ static uint32_t get(const uint8_t *at, unsigned bytes)
 static bool decode_address(uint32_t wire, uint16_t *addr)
 {
     if ((wire & 0xf9) == 0xf0)
-        *addr = (uint16_t)(I2C_TEN_BIT | (wire & 6) << 7 | wire >> 8);
+        *addr = (uint16_t)(ANYHV_I2C_TEN_BIT | (wire & 6) << 7 | wire >> 8);
     else
         *addr = (uint16_t)(wire >> 1);
-    return *addr & I2C_TEN_BIT || !(wire & 0xff01);
+    return *addr & ANYHV_I2C_TEN_BIT || !(wire & 0xff01);
 }
 
 /* The target at @addr if it is allowed to this guest and nobody else's, and from now on its own. */
-static struct i2c_target *claim(struct i2c *i2c, uint16_t addr)
+static struct anyhv_i2c_target *claim(struct anyhv_i2c *i2c, uint16_t addr)
 {
     for (unsigned i = 0; i < i2c->setup.ntargets; i++) {
-        struct i2c_target *target = i2c->setup.targets[i];
+        struct anyhv_i2c_target *target = i2c->setup.targets[i];
 
         if (target->addr != addr)
             continue;
@@ -72,7 +72,7 @@ static struct i2c_target *claim(struct i2c *i2c, uint16_t addr)
 }
 
 /* What may have happened cannot be done once more, unless it was only looking. */
-static bool repeatable(const struct i2c_message *m)
+static bool repeatable(const struct anyhv_i2c_message *m)
 {
     return m->read && m->len;
 }
@@ -81,7 +81,7 @@ static bool repeatable(const struct i2c_message *m)
  * Direction and lengths of @req, whose header is @header. A flag that nobody has told us of may
  * change what is meant, so it is not passed over.
  */
-static int parse(const struct anyhv_req *req, const uint8_t *header, struct i2c_message *m)
+static int parse(const struct anyhv_req *req, const uint8_t *header, struct anyhv_i2c_message *m)
 {
     uint32_t out = anyhv_req_readable(req), in = anyhv_req_writable(req), len;
     uint32_t flags = get(header + 4, 4);
@@ -89,25 +89,26 @@ static int parse(const struct anyhv_req *req, const uint8_t *header, struct i2c_
     if (in == 0)
         return ANYHV_E_SHORT; /* there is no place for a status */
     m->read = flags & FLAG_M_RD;
-    if (flags & ~(uint32_t)(FLAG_FAIL_NEXT | FLAG_M_RD) || (m->read ? out != I2C_HEADER : in != 1))
+    if (flags & ~(uint32_t)(FLAG_FAIL_NEXT | FLAG_M_RD) ||
+        (m->read ? out != ANYHV_I2C_HEADER : in != 1))
         return ANYHV_E_INVAL;
-    len = m->read ? in - 1 : out - I2C_HEADER;
-    if (len > I2C_MESSAGE_BYTES || !decode_address(get(header, 2), &m->addr))
+    len = m->read ? in - 1 : out - ANYHV_I2C_HEADER;
+    if (len > ANYHV_I2C_MESSAGE_BYTES || !decode_address(get(header, 2), &m->addr))
         return ANYHV_E_INVAL;
     m->len = (uint16_t)len;
     return anyhv_req_replayed(req) && !repeatable(m) ? ANYHV_E_STATE : ANYHV_OK;
 }
 
 /* Room for the message's bytes; what is written is read with the header in front of it. */
-static int place(struct i2c *i2c, struct anyhv_req *req, struct i2c_message *m)
+static int place(struct anyhv_i2c *i2c, struct anyhv_req *req, struct anyhv_i2c_message *m)
 {
     uint8_t *at = i2c->setup.data + i2c->used;
-    uint32_t len = m->read ? m->len : I2C_HEADER + m->len;
+    uint32_t len = m->read ? m->len : ANYHV_I2C_HEADER + m->len;
     int rc = ANYHV_OK;
 
     if (len > i2c->setup.data_len - i2c->used)
         return ANYHV_E_INVAL;
-    m->data = m->read ? at : at + I2C_HEADER;
+    m->data = m->read ? at : at + ANYHV_I2C_HEADER;
     if (!m->read)
         rc = anyhv_req_read(req, at, len); /* the header has been decoded: its bytes do not count */
     if (!rc)
@@ -116,14 +117,14 @@ static int place(struct i2c *i2c, struct anyhv_req *req, struct i2c_message *m)
 }
 
 /* Adds @req to the transfer. ANYHV_E_NORES: not just now; else what is wrong with it. */
-static int add_message(struct i2c *i2c, struct anyhv_req *req, const uint8_t *header)
+static int add_message(struct anyhv_i2c *i2c, struct anyhv_req *req, const uint8_t *header)
 {
-    struct i2c_transfer *t = &i2c->transfer;
-    struct i2c_target *target;
-    struct i2c_message *m;
+    struct anyhv_i2c_transfer *t = &i2c->transfer;
+    struct anyhv_i2c_target *target;
+    struct anyhv_i2c_message *m;
     int rc;
 
-    if (t->messages == I2C_MESSAGES)
+    if (t->messages == ANYHV_I2C_MESSAGES)
         return ANYHV_E_INVAL;
     m = &t->message[t->messages];
     rc = parse(req, header, m);
@@ -142,19 +143,19 @@ static int add_message(struct i2c *i2c, struct anyhv_req *req, const uint8_t *he
 
 /* ---- groups ---- */
 
-static struct anyhv_req *held(const struct i2c *i2c, unsigned i)
+static struct anyhv_req *held(const struct anyhv_i2c *i2c, unsigned i)
 {
     return anyhv_req_get(i2c->dev, i2c->handle[i]);
 }
 
-static void submit(struct i2c *i2c)
+static void submit(struct anyhv_i2c *i2c)
 {
     i2c->phase = ON_BUS;
     i2c->transfer.begun = false;
     i2c->bus->ops->submit(i2c->bus, &i2c->transfer);
 }
 
-static void begin_answers(struct i2c *i2c, unsigned done)
+static void begin_answers(struct anyhv_i2c *i2c, unsigned done)
 {
     i2c->done = done;
     i2c->answered = 0;
@@ -162,9 +163,9 @@ static void begin_answers(struct i2c *i2c, unsigned done)
 }
 
 /* Takes one more request into the group. False: there is none, or its memory is not there now. */
-static bool gather(struct i2c *i2c)
+static bool gather(struct anyhv_i2c *i2c)
 {
-    uint8_t header[I2C_HEADER];
+    uint8_t header[ANYHV_I2C_HEADER];
     struct anyhv_req *req;
     bool good = !i2c->failing, more;
     int rc;
@@ -172,7 +173,7 @@ static bool gather(struct i2c *i2c)
     if (i2c->grouped == i2c->held)
         return false;
     req = held(i2c, i2c->grouped);
-    rc = req ? anyhv_req_peek(req, header, I2C_HEADER) : ANYHV_E_LOST;
+    rc = req ? anyhv_req_peek(req, header, ANYHV_I2C_HEADER) : ANYHV_E_LOST;
     more = !rc && get(header + 4, 4) & FLAG_FAIL_NEXT;
     if (!rc && good)
         rc = add_message(i2c, req, header);
@@ -193,7 +194,7 @@ static bool gather(struct i2c *i2c)
  * The status is the last byte of the writable part, however that is cut. Behind data that was not
  * written, zeroes are put first: what is reported as used must be defined, section 2.7.8.2.
  */
-static int write_answer(const struct i2c_message *m, struct anyhv_req *req, bool good)
+static int write_answer(const struct anyhv_i2c_message *m, struct anyhv_req *req, bool good)
 {
     uint32_t room = anyhv_req_writable(req);
     uint8_t status = good ? MSG_OK : MSG_ERR;
@@ -212,7 +213,7 @@ static int write_answer(const struct i2c_message *m, struct anyhv_req *req, bool
 }
 
 /* False: guest memory is not there for a moment. */
-static bool answer_oldest(struct i2c *i2c)
+static bool answer_oldest(struct anyhv_i2c *i2c)
 {
     struct anyhv_req *req = held(i2c, 0);
     int rc = ANYHV_OK;
@@ -232,7 +233,7 @@ static bool answer_oldest(struct i2c *i2c)
     return true;
 }
 
-static void clear_group(struct i2c *i2c)
+static void clear_group(struct anyhv_i2c *i2c)
 {
     i2c->phase = GATHER;
     i2c->grouped = 0;
@@ -240,7 +241,7 @@ static void clear_group(struct i2c *i2c)
     i2c->used = 0;
 }
 
-static bool answer(struct i2c *i2c)
+static bool answer(struct anyhv_i2c *i2c)
 {
     while (i2c->grouped) {
         if (!answer_oldest(i2c))
@@ -251,7 +252,7 @@ static bool answer(struct i2c *i2c)
     return true;
 }
 
-static void tell_waits(struct i2c *i2c)
+static void tell_waits(struct anyhv_i2c *i2c)
 {
     bool waits = i2c->phase == GATHER && i2c->grouped && i2c->grouped == i2c->held;
 
@@ -261,7 +262,7 @@ static void tell_waits(struct i2c *i2c)
 }
 
 /* As far as it goes. */
-static void advance(struct i2c *i2c)
+static void advance(struct anyhv_i2c *i2c)
 {
     bool moved = true;
 
@@ -270,16 +271,16 @@ static void advance(struct i2c *i2c)
     tell_waits(i2c);
 }
 
-void anyhv_i2c_flush(struct i2c *i2c)
+void anyhv_i2c_flush(struct anyhv_i2c *i2c)
 {
     if (i2c->waits)
         submit(i2c);
     tell_waits(i2c);
 }
 
-void anyhv_i2c_done(struct i2c_transfer *t, unsigned done)
+void anyhv_i2c_done(struct anyhv_i2c_transfer *t, unsigned done)
 {
-    struct i2c *i2c = t->guest;
+    struct anyhv_i2c *i2c = t->guest;
 
     ANYHV_ASSERT(i2c->phase == ON_BUS && done <= t->messages);
     i2c->counters.transfers++;
@@ -292,10 +293,10 @@ void anyhv_i2c_done(struct i2c_transfer *t, unsigned done)
 
 static void i2c_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_req *req)
 {
-    struct i2c *i2c = anyhv_dev_priv(dev);
+    struct anyhv_i2c *i2c = anyhv_dev_priv(dev);
 
     (void)queue;
-    ANYHV_ASSERT(i2c->held < I2C_REQUESTS); /* the program gave core room for more */
+    ANYHV_ASSERT(i2c->held < ANYHV_I2C_REQUESTS); /* the program gave core room for more */
     i2c->handle[i2c->held++] = anyhv_req_hold(req);
     advance(i2c);
 }
@@ -307,22 +308,22 @@ static void i2c_retry(struct anyhv_dev *dev, unsigned queue)
 }
 
 /* The newest request leaves the group, which nobody has seen on the wires. */
-static void ungroup_last(struct i2c *i2c)
+static void ungroup_last(struct anyhv_i2c *i2c)
 {
-    const struct i2c_message *m;
+    const struct anyhv_i2c_message *m;
 
     if (i2c->phase == ON_BUS)
         i2c->bus->ops->drop(i2c->bus, &i2c->transfer);
     i2c->phase = GATHER;
     i2c->grouped--;
     m = &i2c->transfer.message[--i2c->transfer.messages];
-    i2c->used -= m->read ? m->len : I2C_HEADER + m->len;
+    i2c->used -= m->read ? m->len : ANYHV_I2C_HEADER + m->len;
 }
 
 /* A transfer that was begun ends in bounded time, and so do those that wait for it. */
 static bool i2c_cancel(struct anyhv_dev *dev, struct anyhv_req *req, bool returnable)
 {
-    struct i2c *i2c = anyhv_dev_priv(dev);
+    struct anyhv_i2c *i2c = anyhv_dev_priv(dev);
 
     if (!returnable)
         return false;
@@ -337,7 +338,7 @@ static bool i2c_cancel(struct anyhv_dev *dev, struct anyhv_req *req, bool return
     return true;
 }
 
-static void forget(struct i2c *i2c)
+static void forget(struct anyhv_i2c *i2c)
 {
     if (i2c->phase == ON_BUS)
         i2c->bus->ops->drop(i2c->bus, &i2c->transfer);
@@ -365,7 +366,7 @@ static void i2c_queue_reset(struct anyhv_dev *dev, unsigned queue)
 
 static size_t i2c_save(struct anyhv_dev *dev, void *buf, size_t cap)
 {
-    const struct i2c *i2c = anyhv_dev_priv(dev);
+    const struct anyhv_i2c *i2c = anyhv_dev_priv(dev);
     uint8_t *at = buf;
 
     if (cap < STATE_LEN)
@@ -378,7 +379,7 @@ static size_t i2c_save(struct anyhv_dev *dev, void *buf, size_t cap)
 
 static int i2c_load(struct anyhv_dev *dev, const void *buf, size_t len)
 {
-    struct i2c *i2c = anyhv_dev_priv(dev);
+    struct anyhv_i2c *i2c = anyhv_dev_priv(dev);
 
     if (len < 2 || get(buf, 2) != STATE_VERSION)
         return ANYHV_E_VERSION;
@@ -406,13 +407,14 @@ const struct anyhv_device_ops anyhv_i2c_ops = {
     .load = i2c_load,
 };
 
-void anyhv_i2c_init(struct i2c *i2c, struct anyhv_dev *dev, const struct i2c_setup *setup)
+void anyhv_i2c_init(struct anyhv_i2c *i2c, struct anyhv_dev *dev,
+                    const struct anyhv_i2c_setup *setup)
 {
-    *i2c = (struct i2c){.dev = dev, .setup = *setup};
+    *i2c = (struct anyhv_i2c){.dev = dev, .setup = *setup};
     i2c->transfer.guest = i2c;
 }
 
-void anyhv_i2c_fini(struct i2c *i2c)
+void anyhv_i2c_fini(struct anyhv_i2c *i2c)
 {
     for (unsigned i = 0; i < i2c->setup.ntargets; i++) {
         if (i2c->setup.targets[i]->owner == i2c)

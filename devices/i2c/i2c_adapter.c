@@ -13,30 +13,30 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
-static struct i2c_adapter *of_bus(struct i2c_bus *bus)
+static struct anyhv_i2c_adapter *of_bus(struct anyhv_i2c_bus *bus)
 {
     return (void *)bus;
 }
 
 /* The oldest of those that wait, or NULL. */
-static struct i2c_transfer *take(struct i2c_adapter *adapter)
+static struct anyhv_i2c_transfer *take(struct anyhv_i2c_adapter *adapter)
 {
-    struct i2c_transfer *t = adapter->waiting;
+    struct anyhv_i2c_transfer *t = adapter->waiting;
 
     if (t)
         adapter->waiting = t->next;
     return t;
 }
 
-static void copy_in(struct i2c_adapter *adapter, const struct i2c_transfer *t)
+static void copy_in(struct anyhv_i2c_adapter *adapter, const struct anyhv_i2c_transfer *t)
 {
     uint8_t *at = adapter->data;
 
     adapter->messages = t->messages;
     for (unsigned i = 0; i < t->messages; i++) {
-        const struct i2c_message *from = &t->message[i];
+        const struct anyhv_i2c_message *from = &t->message[i];
 
-        ANYHV_ASSERT(from->len <= adapter->data + I2C_BYTES - at); /* i2c_setup.data_len */
+        ANYHV_ASSERT(from->len <= adapter->data + ANYHV_I2C_BYTES - at); /* anyhv_i2c_setup.data_len */
         adapter->message[i] = *from;
         adapter->message[i].data = at;
         if (from->read)
@@ -47,7 +47,8 @@ static void copy_in(struct i2c_adapter *adapter, const struct i2c_transfer *t)
     }
 }
 
-static void copy_out(const struct i2c_adapter *adapter, struct i2c_transfer *t, unsigned done)
+static void copy_out(const struct anyhv_i2c_adapter *adapter, struct anyhv_i2c_transfer *t,
+                     unsigned done)
 {
     for (unsigned i = 0; i < done; i++) {
         if (t->message[i].read)
@@ -55,9 +56,9 @@ static void copy_out(const struct i2c_adapter *adapter, struct i2c_transfer *t, 
     }
 }
 
-static void start_next(struct i2c_adapter *adapter)
+static void start_next(struct anyhv_i2c_adapter *adapter)
 {
-    struct i2c_transfer *t = adapter->busy ? NULL : take(adapter);
+    struct anyhv_i2c_transfer *t = adapter->busy ? NULL : take(adapter);
 
     if (!t)
         return;
@@ -75,8 +76,8 @@ static void start_next(struct i2c_adapter *adapter)
 /* What came while the adapter was stuck, or waited when it got stuck. */
 static bool refuse_waiting(struct anyhv_task *task)
 {
-    struct i2c_adapter *adapter = task->priv;
-    struct i2c_transfer *t = adapter->stuck ? take(adapter) : NULL;
+    struct anyhv_i2c_adapter *adapter = task->priv;
+    struct anyhv_i2c_transfer *t = adapter->stuck ? take(adapter) : NULL;
 
     if (!t)
         return false;
@@ -87,8 +88,8 @@ static bool refuse_waiting(struct anyhv_task *task)
 
 static void deadline_passed(struct anyhv_timer *timer)
 {
-    struct i2c_adapter *adapter = timer->priv;
-    struct i2c_transfer *t = adapter->running;
+    struct anyhv_i2c_adapter *adapter = timer->priv;
+    struct anyhv_i2c_transfer *t = adapter->running;
 
     adapter->stuck = true;
     adapter->running = NULL;
@@ -96,7 +97,7 @@ static void deadline_passed(struct anyhv_timer *timer)
     anyhv_log(ANYHV_LOG_WARNING, "i2c.stuck",
               "adapter %s: a transfer to 0x%02x has not ended after %u ms; requests fail until it "
               "does",
-              adapter->name, adapter->message[0].addr & ~I2C_TEN_BIT, adapter->timeout_ms);
+              adapter->name, adapter->message[0].addr & ~ANYHV_I2C_TEN_BIT, adapter->timeout_ms);
     anyhv_task_ready(adapter->loop, &adapter->refuse);
     if (t)
         anyhv_i2c_done(t, 0);
@@ -104,10 +105,10 @@ static void deadline_passed(struct anyhv_timer *timer)
 
 /* ---- what models ask ---- */
 
-static void adapter_submit(struct i2c_bus *bus, struct i2c_transfer *t)
+static void adapter_submit(struct anyhv_i2c_bus *bus, struct anyhv_i2c_transfer *t)
 {
-    struct i2c_adapter *adapter = of_bus(bus);
-    struct i2c_transfer **link = &adapter->waiting;
+    struct anyhv_i2c_adapter *adapter = of_bus(bus);
+    struct anyhv_i2c_transfer **link = &adapter->waiting;
 
     while (*link)
         link = &(*link)->next;
@@ -119,10 +120,10 @@ static void adapter_submit(struct i2c_bus *bus, struct i2c_transfer *t)
         start_next(adapter);
 }
 
-static void adapter_drop(struct i2c_bus *bus, struct i2c_transfer *t)
+static void adapter_drop(struct anyhv_i2c_bus *bus, struct anyhv_i2c_transfer *t)
 {
-    struct i2c_adapter *adapter = of_bus(bus);
-    struct i2c_transfer **link = &adapter->waiting;
+    struct anyhv_i2c_adapter *adapter = of_bus(bus);
+    struct anyhv_i2c_transfer **link = &adapter->waiting;
 
     if (adapter->running == t) {
         adapter->running = NULL; /* what is on the wires goes on, and is waited for */
@@ -134,13 +135,13 @@ static void adapter_drop(struct i2c_bus *bus, struct i2c_transfer *t)
     *link = t->next;
 }
 
-static const struct i2c_bus_ops bus_ops = {.submit = adapter_submit, .drop = adapter_drop};
+static const struct anyhv_i2c_bus_ops bus_ops = {.submit = adapter_submit, .drop = adapter_drop};
 
 /* ---- what adapters say ---- */
 
-void anyhv_i2c_adapter_done(struct i2c_adapter *adapter, unsigned done)
+void anyhv_i2c_adapter_done(struct anyhv_i2c_adapter *adapter, unsigned done)
 {
-    struct i2c_transfer *t = adapter->running;
+    struct anyhv_i2c_transfer *t = adapter->running;
 
     ANYHV_ASSERT(adapter->busy && done <= adapter->messages);
     anyhv_timer_cancel(&adapter->deadline);
@@ -160,8 +161,9 @@ void anyhv_i2c_adapter_done(struct i2c_adapter *adapter, unsigned done)
         anyhv_i2c_done(t, done);
 }
 
-void anyhv_i2c_adapter_init(struct i2c_adapter *adapter, const struct i2c_adapter_ops *ops,
-                            struct anyhv_loop *loop, const char *name, unsigned timeout_ms)
+void anyhv_i2c_adapter_init(struct anyhv_i2c_adapter *adapter,
+                            const struct anyhv_i2c_adapter_ops *ops, struct anyhv_loop *loop,
+                            const char *name, unsigned timeout_ms)
 {
     adapter->bus.ops = &bus_ops;
     adapter->ops = ops;
@@ -172,7 +174,7 @@ void anyhv_i2c_adapter_init(struct i2c_adapter *adapter, const struct i2c_adapte
     adapter->refuse = (struct anyhv_task){.run = refuse_waiting, .priv = adapter};
 }
 
-void anyhv_i2c_adapter_fini(struct i2c_adapter *adapter)
+void anyhv_i2c_adapter_fini(struct anyhv_i2c_adapter *adapter)
 {
     ANYHV_ASSERT(!adapter->waiting && !adapter->running);
     anyhv_timer_cancel(&adapter->deadline);

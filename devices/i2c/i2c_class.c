@@ -30,17 +30,17 @@ struct options {
 /* What all guests of the process share. */
 struct host {
     struct anyhv_loop *loop;
-    struct i2c_adapter *adapter[MAX_BUSES];
+    struct anyhv_i2c_adapter *adapter[MAX_BUSES];
     unsigned adapters;
-    struct i2c_target *target, **allowed;
+    struct anyhv_i2c_target *target, **allowed;
     unsigned targets;
 };
 
 struct guest {
-    struct i2c i2c; /* first: the model finds itself behind anyhv_dev_priv */
+    struct anyhv_i2c i2c; /* first: the model finds itself behind anyhv_dev_priv */
     struct anyhv_loop *loop;
     struct anyhv_timer linger;
-    uint8_t data[I2C_BYTES];
+    uint8_t data[ANYHV_I2C_BYTES];
 };
 
 /* ---- options ---- */
@@ -128,8 +128,8 @@ static const struct argp argp = {.options = argp_options, .parser = parse};
 
 /* ---- the buses ---- */
 
-static struct i2c_adapter *open_bus(struct anyhv_loop *loop, const struct bus_option *bus,
-                                    unsigned timeout_ms)
+static struct anyhv_i2c_adapter *open_bus(struct anyhv_loop *loop, const struct bus_option *bus,
+                                          unsigned timeout_ms)
 {
     if (bus->file)
         return anyhv_i2c_sim_open(loop, bus->file, timeout_ms);
@@ -138,10 +138,10 @@ static struct i2c_adapter *open_bus(struct anyhv_loop *loop, const struct bus_op
 
 static int open_buses(struct host *host, const struct options *o)
 {
-    unsigned timeout_ms = o->timeout_ms ? o->timeout_ms : I2C_TIMEOUT_MS;
+    unsigned timeout_ms = o->timeout_ms ? o->timeout_ms : ANYHV_I2C_TIMEOUT_MS;
 
     for (unsigned i = 0; i < o->buses; i++) {
-        struct i2c_adapter *adapter = open_bus(host->loop, &o->bus[i], timeout_ms);
+        struct anyhv_i2c_adapter *adapter = open_bus(host->loop, &o->bus[i], timeout_ms);
 
         if (!adapter)
             return ANYHV_E_IO;
@@ -152,16 +152,17 @@ static int open_buses(struct host *host, const struct options *o)
 }
 
 /* A guest sees one bus: an address on two adapters would be a question without an answer. */
-static int add_target(struct host *host, unsigned n, struct i2c_adapter *adapter, uint16_t addr)
+static int add_target(struct host *host, unsigned n, struct anyhv_i2c_adapter *adapter,
+                      uint16_t addr)
 {
     for (unsigned i = 0; i < n; i++) {
         if (host->target[i].addr != addr)
             continue;
         anyhv_log(ANYHV_LOG_ERROR, "i2c.target", "adapter %s: 0x%02x is there twice", adapter->name,
-                  addr & ~I2C_TEN_BIT);
+                  addr & ~ANYHV_I2C_TEN_BIT);
         return ANYHV_E_INVAL;
     }
-    host->target[n] = (struct i2c_target){.bus = &adapter->bus, .addr = addr};
+    host->target[n] = (struct anyhv_i2c_target){.bus = &adapter->bus, .addr = addr};
     host->allowed[n] = &host->target[n];
     return ANYHV_OK;
 }
@@ -218,12 +219,12 @@ static void linger_is_over(struct anyhv_timer *timer)
     anyhv_i2c_flush(timer->priv);
 }
 
-static void incomplete(struct i2c *i2c, bool waits)
+static void incomplete(struct anyhv_i2c *i2c, bool waits)
 {
     struct guest *guest = (void *)i2c;
 
     if (waits)
-        anyhv_timer_set(guest->loop, &guest->linger, I2C_LINGER_MS * NS_PER_MS);
+        anyhv_timer_set(guest->loop, &guest->linger, ANYHV_I2C_LINGER_MS * NS_PER_MS);
     else
         anyhv_timer_cancel(&guest->linger);
 }
@@ -232,11 +233,11 @@ static int i2c_create(void *opened, struct anyhv_dev *dev, void *instance)
 {
     struct host *host = opened;
     struct guest *guest = instance;
-    struct i2c_setup setup = {.targets = host->allowed,
-                              .ntargets = host->targets,
-                              .data = guest->data,
-                              .data_len = sizeof(guest->data),
-                              .incomplete = incomplete};
+    struct anyhv_i2c_setup setup = {.targets = host->allowed,
+                                    .ntargets = host->targets,
+                                    .data = guest->data,
+                                    .data_len = sizeof(guest->data),
+                                    .incomplete = incomplete};
 
     guest->loop = host->loop;
     guest->linger = (struct anyhv_timer){.fire = linger_is_over, .priv = &guest->i2c};
@@ -255,7 +256,7 @@ static void i2c_destroy(void *opened, void *instance)
 
 const struct anyhv_class anyhv_i2c_class = {
     .ops = &anyhv_i2c_ops,
-    .limits = {.requests = I2C_REQUESTS},
+    .limits = {.requests = ANYHV_I2C_REQUESTS},
     .args = &argp,
     .options_size = sizeof(struct options),
     .open = i2c_open,

@@ -26,7 +26,7 @@
 #define PATH_LEN 300
 
 struct i2c_linux {
-    struct i2c_adapter adapter;
+    struct anyhv_i2c_adapter adapter;
     char *name;
     uint16_t *addr;
     struct anyhv_worker *worker;
@@ -39,7 +39,7 @@ struct i2c_linux {
     char why[160]; /* why it is gone, or cannot be used */
 };
 
-static struct i2c_linux *of_adapter(struct i2c_adapter *adapter)
+static struct i2c_linux *of_adapter(struct anyhv_i2c_adapter *adapter)
 {
     return (void *)adapter;
 }
@@ -101,7 +101,7 @@ static const char *path_of(const char *name, char *path, size_t size)
  */
 static bool check_address(struct i2c_linux *own, uint16_t addr)
 {
-    if (addr & I2C_TEN_BIT) {
+    if (addr & ANYHV_I2C_TEN_BIT) {
         if (own->functions & I2C_FUNC_I2C && own->functions & I2C_FUNC_10BIT_ADDR)
             return true;
         return trouble(own, "it cannot send 10-bit addresses");
@@ -153,15 +153,15 @@ static bool open_fd(struct i2c_linux *own)
 
 static unsigned messages_done(struct i2c_linux *own)
 {
-    struct i2c_msg msgs[I2C_MESSAGES];
+    struct i2c_msg msgs[ANYHV_I2C_MESSAGES];
     struct i2c_rdwr_ioctl_data all = {.msgs = msgs, .nmsgs = own->adapter.messages};
     int n;
 
     for (unsigned i = 0; i < all.nmsgs; i++) {
-        const struct i2c_message *m = &own->adapter.message[i];
+        const struct anyhv_i2c_message *m = &own->adapter.message[i];
 
-        msgs[i].addr = m->addr & (uint16_t)~I2C_TEN_BIT;
-        msgs[i].flags = (m->addr & I2C_TEN_BIT ? I2C_M_TEN : 0) | (m->read ? I2C_M_RD : 0);
+        msgs[i].addr = m->addr & (uint16_t)~ANYHV_I2C_TEN_BIT;
+        msgs[i].flags = (m->addr & ANYHV_I2C_TEN_BIT ? I2C_M_TEN : 0) | (m->read ? I2C_M_RD : 0);
         msgs[i].len = m->len;
         msgs[i].buf = m->data;
     }
@@ -171,7 +171,7 @@ static unsigned messages_done(struct i2c_linux *own)
 
 static unsigned smbus_done(struct i2c_linux *own)
 {
-    const struct i2c_message *m = own->adapter.message;
+    const struct anyhv_i2c_message *m = own->adapter.message;
     unsigned messages = own->adapter.messages;
     struct i2c_smbus call;
     struct i2c_smbus_ioctl_data args = {.data = &call.data};
@@ -191,9 +191,9 @@ static unsigned smbus_done(struct i2c_linux *own)
 /* Only the address, and nothing else on the way: newer kernels want that said in SMBus's words. */
 static bool is_quick(const struct i2c_linux *own)
 {
-    const struct i2c_message *m = own->adapter.message;
+    const struct anyhv_i2c_message *m = own->adapter.message;
 
-    return own->adapter.messages == 1 && m->len == 0 && !(m->addr & I2C_TEN_BIT) &&
+    return own->adapter.messages == 1 && m->len == 0 && !(m->addr & ANYHV_I2C_TEN_BIT) &&
            own->functions & I2C_FUNC_SMBUS_QUICK;
 }
 
@@ -242,7 +242,7 @@ static void transferred(struct anyhv_job *job, bool ran)
     anyhv_i2c_adapter_done(&own->adapter, ran ? own->done : 0);
 }
 
-static void linux_start(struct i2c_adapter *adapter)
+static void linux_start(struct anyhv_i2c_adapter *adapter)
 {
     struct i2c_linux *own = of_adapter(adapter);
 
@@ -250,7 +250,7 @@ static void linux_start(struct i2c_adapter *adapter)
 }
 
 /* What a call that hangs may still touch stays where it is: the program is about to end. */
-static void linux_close(struct i2c_adapter *adapter)
+static void linux_close(struct anyhv_i2c_adapter *adapter)
 {
     struct i2c_linux *own = of_adapter(adapter);
 
@@ -268,7 +268,7 @@ static void linux_close(struct i2c_adapter *adapter)
     free(own);
 }
 
-static const struct i2c_adapter_ops linux_ops = {.start = linux_start, .close = linux_close};
+static const struct anyhv_i2c_adapter_ops linux_ops = {.start = linux_start, .close = linux_close};
 
 static bool start_worker(struct i2c_linux *own, struct anyhv_loop *loop)
 {
@@ -276,8 +276,9 @@ static bool start_worker(struct i2c_linux *own, struct anyhv_loop *loop)
     return own->worker || trouble(own, "no thread: %s", strerror(errno));
 }
 
-struct i2c_adapter *anyhv_i2c_linux_open(struct anyhv_loop *loop, const char *adapter,
-                                         const uint16_t *addr, unsigned addrs, unsigned timeout_ms)
+struct anyhv_i2c_adapter *anyhv_i2c_linux_open(struct anyhv_loop *loop, const char *adapter,
+                                               const uint16_t *addr, unsigned addrs,
+                                               unsigned timeout_ms)
 {
     struct i2c_linux *own = calloc(1, sizeof(*own));
 

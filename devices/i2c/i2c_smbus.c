@@ -34,21 +34,22 @@ static const struct {
 
 /* A transfer as SMBus sees it: something is written, something is read, or both in this order. */
 struct shape {
-    const struct i2c_message *write, *read;
+    const struct anyhv_i2c_message *write, *read;
 };
 
-static bool shape_of(struct shape *shape, const struct i2c_message *message, unsigned messages)
+static bool shape_of(struct shape *shape, const struct anyhv_i2c_message *message,
+                     unsigned messages)
 {
-    const struct i2c_message *last = &message[messages - 1];
+    const struct anyhv_i2c_message *last = &message[messages - 1];
 
-    if (messages > 2 || last->addr & I2C_TEN_BIT)
+    if (messages > 2 || last->addr & ANYHV_I2C_TEN_BIT)
         return false;
     shape->write = message[0].read ? NULL : &message[0];
     shape->read = last->read ? last : NULL;
     return messages == 1 || (shape->write && shape->read && message[0].addr == last->addr);
 }
 
-static int length(const struct i2c_message *message)
+static int length(const struct anyhv_i2c_message *message)
 {
     return message ? message->len : NONE;
 }
@@ -94,7 +95,7 @@ static void put_data(struct i2c_smbus *call, const struct shape *shape)
         call->data.word = (uint16_t)(data[1] | data[2] << 8);
 }
 
-bool anyhv_i2c_smbus_make(struct i2c_smbus *call, const struct i2c_message *message,
+bool anyhv_i2c_smbus_make(struct i2c_smbus *call, const struct anyhv_i2c_message *message,
                           unsigned messages, unsigned long functions)
 {
     struct shape shape;
@@ -110,7 +111,7 @@ bool anyhv_i2c_smbus_make(struct i2c_smbus *call, const struct i2c_message *mess
     return true;
 }
 
-bool anyhv_i2c_smbus_take(const struct i2c_smbus *call, const struct i2c_message *message,
+bool anyhv_i2c_smbus_take(const struct i2c_smbus *call, const struct anyhv_i2c_message *message,
                           unsigned messages)
 {
     const uint8_t *block = call->data.block;

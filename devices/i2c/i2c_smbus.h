@@ -17,10 +17,10 @@ struct i2c_smbus {
 };
 
 /* False: there is no such form, or not among @functions (I2C_FUNCS). */
-bool anyhv_i2c_smbus_make(struct i2c_smbus *call, const struct i2c_message *message,
+bool anyhv_i2c_smbus_make(struct i2c_smbus *call, const struct anyhv_i2c_message *message,
                           unsigned messages, unsigned long functions);
 /* What was read, to where it belongs. False: the target had less to say than was asked for. */
-bool anyhv_i2c_smbus_take(const struct i2c_smbus *call, const struct i2c_message *message,
+bool anyhv_i2c_smbus_take(const struct i2c_smbus *call, const struct anyhv_i2c_message *message,
                           unsigned messages);
 
 #endif

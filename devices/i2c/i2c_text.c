@@ -20,6 +20,6 @@ bool anyhv_i2c_address(const char *text, uint16_t *addr)
 
     if (!anyhv_i2c_number(text, 0, 0xa3ff, &value) || (value > 0x77 && value < 0xa000))
         return false;
-    *addr = (uint16_t)(value < 0xa000 ? value : I2C_TEN_BIT | (value & 0x3ff));
+    *addr = (uint16_t)(value < 0xa000 ? value : ANYHV_I2C_TEN_BIT | (value & 0x3ff));
     return true;
 }

@@ -78,7 +78,7 @@ struct sim_target {
 };
 
 struct i2c_sim {
-    struct i2c_adapter adapter;
+    struct anyhv_i2c_adapter adapter;
     struct sim_target target[SIM_TARGETS];
     uint16_t addr[SIM_TARGETS];
     unsigned targets;

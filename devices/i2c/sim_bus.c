@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct i2c_sim *of_adapter(struct i2c_adapter *adapter)
+static struct i2c_sim *of_adapter(struct anyhv_i2c_adapter *adapter)
 {
     return (void *)adapter;
 }
@@ -24,7 +24,7 @@ static struct sim_target *find(struct i2c_sim *sim, uint16_t addr)
 }
 
 /* Nobody answers at an address that nobody has. */
-static bool do_message(struct i2c_sim *sim, const struct i2c_message *m)
+static bool do_message(struct i2c_sim *sim, const struct anyhv_i2c_message *m)
 {
     struct sim_target *target = find(sim, m->addr);
 
@@ -51,7 +51,7 @@ static void stop(struct i2c_sim *sim)
     }
 }
 
-static void sim_start(struct i2c_adapter *adapter)
+static void sim_start(struct anyhv_i2c_adapter *adapter)
 {
     struct i2c_sim *sim = of_adapter(adapter);
 
@@ -71,7 +71,7 @@ static void ended(struct anyhv_timer *timer)
     anyhv_i2c_adapter_done(&sim->adapter, sim->done);
 }
 
-static void sim_close(struct i2c_adapter *adapter)
+static void sim_close(struct anyhv_i2c_adapter *adapter)
 {
     struct i2c_sim *sim = of_adapter(adapter);
 
@@ -81,10 +81,10 @@ static void sim_close(struct i2c_adapter *adapter)
     free(sim);
 }
 
-static const struct i2c_adapter_ops sim_ops = {.start = sim_start, .close = sim_close};
+static const struct anyhv_i2c_adapter_ops sim_ops = {.start = sim_start, .close = sim_close};
 
-struct i2c_adapter *anyhv_i2c_sim_open(struct anyhv_loop *loop, const char *file,
-                                       unsigned timeout_ms)
+struct anyhv_i2c_adapter *anyhv_i2c_sim_open(struct anyhv_loop *loop, const char *file,
+                                             unsigned timeout_ms)
 {
     struct i2c_sim *sim = calloc(1, sizeof(*sim));
 

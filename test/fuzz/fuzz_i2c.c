@@ -18,17 +18,17 @@
 #define RAM      (1u << 18)
 #define RING     128u
 #define DATA     2048u
-#define REQUESTS I2C_REQUESTS
+#define REQUESTS ANYHV_I2C_REQUESTS
 
-static const uint16_t addrs[] = {0x20, 0x50, I2C_TEN_BIT | 0x150, 0x60};
+static const uint16_t addrs[] = {0x20, 0x50, ANYHV_I2C_TEN_BIT | 0x150, 0x60};
 #define TARGETS (sizeof(addrs) / sizeof(addrs[0]))
 
 struct machine {
     struct fuzz_input *in;
-    struct i2c_bus bus[2]; /* the last target is on the second */
-    struct i2c_transfer *queue[2];
-    struct i2c_target target[TARGETS], *allowed[TARGETS];
-    struct i2c i2c;
+    struct anyhv_i2c_bus bus[2]; /* the last target is on the second */
+    struct anyhv_i2c_transfer *queue[2];
+    struct anyhv_i2c_target target[TARGETS], *allowed[TARGETS];
+    struct anyhv_i2c i2c;
     struct anyhv_loopback lb;
     struct anyhv_dev *dev;
     struct drv_mmio mmio;
@@ -55,9 +55,9 @@ static bool is_ours(uint16_t addr)
 }
 
 /* Each byte is touched, so that the sanitizer says whose it is. */
-static void look_at(const struct i2c_message *m)
+static void look_at(const struct anyhv_i2c_message *m)
 {
-    fuzz_assert(is_ours(m->addr) && m->len <= I2C_MESSAGE_BYTES);
+    fuzz_assert(is_ours(m->addr) && m->len <= ANYHV_I2C_MESSAGE_BYTES);
     for (unsigned i = 0; i < m->len; i++) {
         if (m->read)
             m->data[i] = (uint8_t)i;
@@ -66,38 +66,38 @@ static void look_at(const struct i2c_message *m)
     }
 }
 
-static struct i2c_transfer **queue_of(struct i2c_bus *bus, struct i2c_transfer *t)
+static struct anyhv_i2c_transfer **queue_of(struct anyhv_i2c_bus *bus, struct anyhv_i2c_transfer *t)
 {
     struct machine *m = (void *)((char *)t->guest - offsetof(struct machine, i2c));
 
     return &m->queue[bus - m->bus];
 }
 
-static void bus_submit(struct i2c_bus *bus, struct i2c_transfer *t)
+static void bus_submit(struct anyhv_i2c_bus *bus, struct anyhv_i2c_transfer *t)
 {
-    struct i2c_transfer **queue = queue_of(bus, t);
+    struct anyhv_i2c_transfer **queue = queue_of(bus, t);
 
-    fuzz_assert(!*queue && t->messages >= 1 && t->messages <= I2C_MESSAGES);
+    fuzz_assert(!*queue && t->messages >= 1 && t->messages <= ANYHV_I2C_MESSAGES);
     for (unsigned i = 0; i < t->messages; i++)
         look_at(&t->message[i]);
     *queue = t;
 }
 
-static void bus_drop(struct i2c_bus *bus, struct i2c_transfer *t)
+static void bus_drop(struct anyhv_i2c_bus *bus, struct anyhv_i2c_transfer *t)
 {
-    struct i2c_transfer **queue = queue_of(bus, t);
+    struct anyhv_i2c_transfer **queue = queue_of(bus, t);
 
     fuzz_assert(*queue == t);
     *queue = NULL;
 }
 
-static const struct i2c_bus_ops bus_ops = {.submit = bus_submit, .drop = bus_drop};
+static const struct anyhv_i2c_bus_ops bus_ops = {.submit = bus_submit, .drop = bus_drop};
 
 /* What is on a bus ends, after a part of it. */
 static bool end_transfer(struct machine *m, unsigned part)
 {
     for (unsigned i = 0; i < 2; i++) {
-        struct i2c_transfer *t = m->queue[i];
+        struct anyhv_i2c_transfer *t = m->queue[i];
 
         if (!t)
             continue;
@@ -110,7 +110,7 @@ static bool end_transfer(struct machine *m, unsigned part)
 
 /* ---- coming up ---- */
 
-static void incomplete(struct i2c *i2c, bool waits)
+static void incomplete(struct anyhv_i2c *i2c, bool waits)
 {
     (void)i2c;
     (void)waits;
@@ -123,11 +123,11 @@ static int access_register(void *ctx, uint32_t off, unsigned size, bool write, u
 
 static void attach(struct machine *m, bool resume)
 {
-    struct i2c_setup setup = {.targets = m->allowed,
-                              .ntargets = TARGETS,
-                              .data = m->data,
-                              .data_len = DATA,
-                              .incomplete = incomplete};
+    struct anyhv_i2c_setup setup = {.targets = m->allowed,
+                                    .ntargets = TARGETS,
+                                    .data = m->data,
+                                    .data_len = DATA,
+                                    .incomplete = incomplete};
     struct anyhv_attach how = {.ops = &anyhv_i2c_ops,
                                .priv = &m->i2c,
                                .limits = {.requests = REQUESTS},
@@ -190,7 +190,7 @@ static void power_on(struct machine *m)
     m->dev = anyhv_loopback_dev(&m->lb);
     for (unsigned i = 0; i < TARGETS; i++) {
         m->bus[i / 3].ops = &bus_ops;
-        m->target[i] = (struct i2c_target){.bus = &m->bus[i / 3], .addr = addrs[i]};
+        m->target[i] = (struct anyhv_i2c_target){.bus = &m->bus[i / 3], .addr = addrs[i]};
         m->allowed[i] = &m->target[i];
     }
     attach(m, false);

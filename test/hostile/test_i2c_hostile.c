@@ -29,16 +29,16 @@ static unsigned submits(const struct i2c_bench *b)
 static void reads_of_nothing(void **state)
 {
     struct i2c_bench *b = *state;
-    struct bench_request r[I2C_MESSAGES];
+    struct bench_request r[ANYHV_I2C_MESSAGES];
 
     bench_up(b, &(struct bench_options){.data_len = 1});
-    for (unsigned i = 0; i < I2C_MESSAGES; i++)
+    for (unsigned i = 0; i < ANYHV_I2C_MESSAGES; i++)
         r[i] = (struct bench_request){.addr = A7(0x50),
-                                      .flags = RD | (i + 1 < I2C_MESSAGES ? FAIL_NEXT : 0)};
-    bench_send_all(b, r, I2C_MESSAGES);
-    bench_is(b, 0, r, I2C_MESSAGES);
-    bench_end(b, 0, I2C_MESSAGES);
-    bench_expect_all(b, r, I2C_MESSAGES, OK);
+                                      .flags = RD | (i + 1 < ANYHV_I2C_MESSAGES ? FAIL_NEXT : 0)};
+    bench_send_all(b, r, ANYHV_I2C_MESSAGES);
+    bench_is(b, 0, r, ANYHV_I2C_MESSAGES);
+    bench_end(b, 0, ANYHV_I2C_MESSAGES);
+    bench_expect_all(b, r, ANYHV_I2C_MESSAGES, OK);
 }
 
 /* Around every power of two beyond what a message may have, as a read and as a write. */
@@ -47,12 +47,12 @@ static void lengths_beyond_all_limits(void **state)
     struct i2c_bench *b = *state;
 
     bench_up(b, NULL);
-    for (uint32_t len = I2C_MESSAGE_BYTES; len <= 1u << 20; len *= 2) {
+    for (uint32_t len = ANYHV_I2C_MESSAGE_BYTES; len <= 1u << 20; len *= 2) {
         for (int off = -1; off <= 1; off++) {
             for (unsigned read = 0; read < 2; read++) {
                 struct bench_request r = {.addr = A7(0x50), .flags = read ? RD : 0};
                 uint32_t bytes = len + (uint32_t)off;
-                bool good = bytes <= I2C_MESSAGE_BYTES;
+                bool good = bytes <= ANYHV_I2C_MESSAGE_BYTES;
 
                 r.in = read ? bytes : 0;
                 r.out = read ? 0 : bytes;
@@ -173,7 +173,7 @@ static void a_group_without_end(void **state)
             assert_int_equal(used.len, 1);
             answered++;
         }
-        assert_true(b->i2c.held <= I2C_MESSAGES);
+        assert_true(b->i2c.held <= ANYHV_I2C_MESSAGES);
     }
     assert_int_equal(answered, 2000);
     assert_int_equal(submits(b), 0);
@@ -191,11 +191,11 @@ static void a_group_in_endless_pieces(void **state)
     bench_up(b, NULL);
     bench_prepare(b, &r);
     for (unsigned i = 0; i < 500; i++) {
-        for (unsigned k = 0; k <= i % I2C_MESSAGES; k++)
+        for (unsigned k = 0; k <= i % ANYHV_I2C_MESSAGES; k++)
             bench_send(b, &r);
         assert_true(b->waits);
         anyhv_i2c_flush(&b->i2c);
-        assert_int_equal(bench_transfer(b, 0)->messages, i % I2C_MESSAGES + 1);
+        assert_int_equal(bench_transfer(b, 0)->messages, i % ANYHV_I2C_MESSAGES + 1);
         bench_end(b, 0, bench_transfer(b, 0)->messages);
         while (drv_ring_get(&b->ring, &used))
             answered++;
@@ -218,10 +218,10 @@ static void more_than_may_be_in_work(void **state)
     for (unsigned i = 0; i < 80; i++)
         bench_add(b, &r);
     bench_kick(b);
-    assert_int_equal(b->i2c.held, I2C_REQUESTS);
+    assert_int_equal(b->i2c.held, ANYHV_I2C_REQUESTS);
     for (unsigned i = 0; i < 100; i++)
         bench_kick(b);
-    assert_int_equal(b->i2c.held, I2C_REQUESTS);
+    assert_int_equal(b->i2c.held, ANYHV_I2C_REQUESTS);
     bench_end(b, 0, 1);
     bench_expect_all(b, &first, 1, OK);
     bench_expect(b, &r, 1);
@@ -383,7 +383,7 @@ static void soup(void **state)
         b->mem.used = BENCH_RAM / 2;
         do
             good &= any_request(&seed, b, &r[n]);
-        while (r[n++].flags & FAIL_NEXT && n < I2C_MESSAGES);
+        while (r[n++].flags & FAIL_NEXT && n < ANYHV_I2C_MESSAGES);
         if (r[n - 1].flags & FAIL_NEXT)
             drv_poke32(&b->mem, r[n - 1].out_at + 4, r[n - 1].flags &= ~1u);
         for (unsigned i = 0; i < n; i++) {

@@ -6,13 +6,13 @@
 
 /* ---- the bus ---- */
 
-static void bus_submit(struct i2c_bus *bus, struct i2c_transfer *t)
+static void bus_submit(struct anyhv_i2c_bus *bus, struct anyhv_i2c_transfer *t)
 {
     struct bench_bus *own = (void *)bus;
 
     assert_true(own->queued < sizeof(own->queue) / sizeof(own->queue[0]));
     assert_false(t->begun);
-    assert_in_range(t->messages, 1, I2C_MESSAGES);
+    assert_in_range(t->messages, 1, ANYHV_I2C_MESSAGES);
     own->queue[own->queued++] = t;
     own->submits++;
     t->begun = own->begins;
@@ -24,7 +24,7 @@ static void take_out(struct bench_bus *own, unsigned i)
     memmove(&own->queue[i], &own->queue[i + 1], (own->queued - i) * sizeof(own->queue[0]));
 }
 
-static void bus_drop(struct i2c_bus *bus, struct i2c_transfer *t)
+static void bus_drop(struct anyhv_i2c_bus *bus, struct anyhv_i2c_transfer *t)
 {
     struct bench_bus *own = (void *)bus;
     unsigned i = 0;
@@ -36,9 +36,9 @@ static void bus_drop(struct i2c_bus *bus, struct i2c_transfer *t)
     own->drops++;
 }
 
-static const struct i2c_bus_ops bus_ops = {.submit = bus_submit, .drop = bus_drop};
+static const struct anyhv_i2c_bus_ops bus_ops = {.submit = bus_submit, .drop = bus_drop};
 
-struct i2c_transfer *bench_transfer(struct i2c_bench *b, unsigned bus)
+struct anyhv_i2c_transfer *bench_transfer(struct i2c_bench *b, unsigned bus)
 {
     assert_true(b->board->bus[bus].queued);
     return b->board->bus[bus].queue[0];
@@ -47,15 +47,15 @@ struct i2c_transfer *bench_transfer(struct i2c_bench *b, unsigned bus)
 /* An address as it was sent. */
 static uint16_t wire(uint16_t addr)
 {
-    return addr & I2C_TEN_BIT ? A10(addr & 0x3ff) : A7(addr);
+    return addr & ANYHV_I2C_TEN_BIT ? A10(addr & 0x3ff) : A7(addr);
 }
 
 void bench_end(struct i2c_bench *b, unsigned bus, unsigned done)
 {
-    struct i2c_transfer *t = bench_transfer(b, bus);
+    struct anyhv_i2c_transfer *t = bench_transfer(b, bus);
 
     for (unsigned i = 0; i < done; i++) {
-        struct i2c_message *m = &t->message[i];
+        struct anyhv_i2c_message *m = &t->message[i];
 
         for (unsigned k = 0; k < m->len && m->read; k++)
             m->data[k] = bench_byte(wire(m->addr), k);
@@ -67,11 +67,11 @@ void bench_end(struct i2c_bench *b, unsigned bus, unsigned done)
 
 void bench_is(struct i2c_bench *b, unsigned bus, const struct bench_request *r, unsigned n)
 {
-    struct i2c_transfer *t = bench_transfer(b, bus);
+    struct anyhv_i2c_transfer *t = bench_transfer(b, bus);
 
     assert_int_equal(t->messages, n);
     for (unsigned i = 0; i < n; i++) {
-        const struct i2c_message *m = &t->message[i];
+        const struct anyhv_i2c_message *m = &t->message[i];
 
         assert_int_equal(wire(m->addr), r[i].addr);
         assert_int_equal(m->read, (r[i].flags & RD) != 0);
@@ -83,7 +83,7 @@ void bench_is(struct i2c_bench *b, unsigned bus, const struct bench_request *r, 
 
 /* ---- coming up ---- */
 
-static void incomplete(struct i2c *i2c, bool waits)
+static void incomplete(struct anyhv_i2c *i2c, bool waits)
 {
     struct i2c_bench *b = (void *)((char *)i2c - offsetof(struct i2c_bench, i2c));
 
@@ -93,7 +93,8 @@ static void incomplete(struct i2c *i2c, bool waits)
 
 static struct bench_board *new_board(void)
 {
-    static const uint16_t addrs[BENCH_TARGETS] = {0x20, 0x50, I2C_TEN_BIT | 0x150, 0x77, 0x60};
+    static const uint16_t addrs[BENCH_TARGETS] = {0x20, 0x50, ANYHV_I2C_TEN_BIT | 0x150, 0x77,
+                                                  0x60};
     struct bench_board *board = calloc(1, sizeof(*board));
 
     board->bus[0].bus.ops = board->bus[1].bus.ops = &bus_ops;
@@ -194,11 +195,11 @@ static void attach(struct i2c_bench *b, bool resume)
                                .journal = b->journal,
                                .journal_size = b->journal_size,
                                .resume = resume};
-    struct i2c_setup setup = {.targets = b->board->allowed,
-                              .ntargets = o->targets,
-                              .data = b->data,
-                              .data_len = o->data_len,
-                              .incomplete = incomplete};
+    struct anyhv_i2c_setup setup = {.targets = b->board->allowed,
+                                    .ntargets = o->targets,
+                                    .data = b->data,
+                                    .data_len = o->data_len,
+                                    .incomplete = incomplete};
 
     anyhv_i2c_init(&b->i2c, b->dev, &setup);
     assert_int_equal(anyhv_loopback_attach(&b->lb, &machine, &how), ANYHV_OK);
@@ -230,7 +231,7 @@ void bench_up(struct i2c_bench *b, const struct bench_options *options)
     bench_down(b);
     b->options = options ? *options : (struct bench_options){0};
     if (!b->options.requests)
-        b->options.requests = I2C_REQUESTS;
+        b->options.requests = ANYHV_I2C_REQUESTS;
     if (!b->options.data_len)
         b->options.data_len = BENCH_DATA;
     if (!b->options.targets)

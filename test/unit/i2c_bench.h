@@ -32,8 +32,8 @@ enum {
 
 /* A bus that keeps what it gets until the test lets it end. */
 struct bench_bus {
-    struct i2c_bus bus;
-    struct i2c_transfer *queue[8]; /* oldest first */
+    struct anyhv_i2c_bus bus;
+    struct anyhv_i2c_transfer *queue[8]; /* oldest first */
     unsigned queued, submits, drops;
     bool begins; /* what is submitted is begun at once */
 };
@@ -44,13 +44,13 @@ struct bench_bus {
 /* What several guests share. */
 struct bench_board {
     struct bench_bus bus[2];
-    struct i2c_target target[BENCH_TARGETS];
-    struct i2c_target *allowed[BENCH_TARGETS];
+    struct anyhv_i2c_target target[BENCH_TARGETS];
+    struct anyhv_i2c_target *allowed[BENCH_TARGETS];
 };
 
 struct bench_options {
     uint64_t features; /* the driver wants, besides ZERO_LENGTH_REQUEST */
-    uint16_t requests; /* in work; 0: I2C_REQUESTS */
+    uint16_t requests; /* in work; 0: ANYHV_I2C_REQUESTS */
     uint32_t data_len; /* 0: BENCH_DATA */
     unsigned targets;  /* the guest may use the first so many; 0: all */
     bool bounce, journal;
@@ -59,7 +59,7 @@ struct bench_options {
 struct i2c_bench {
     struct bench_options options;
     struct bench_board *board;
-    struct i2c i2c; /* first of what belongs to the guest */
+    struct anyhv_i2c i2c; /* first of what belongs to the guest */
     struct anyhv_loopback lb;
     struct anyhv_dev *dev;
     struct drv_mmio mmio;
@@ -125,7 +125,7 @@ void bench_expect_all(struct i2c_bench *b, const struct bench_request *r, unsign
 void bench_run(struct i2c_bench *b);
 
 /* The oldest transfer of bus @bus. */
-struct i2c_transfer *bench_transfer(struct i2c_bench *b, unsigned bus);
+struct anyhv_i2c_transfer *bench_transfer(struct i2c_bench *b, unsigned bus);
 /* Lets it end, with @done messages; reads get the pattern of their address. */
 void bench_end(struct i2c_bench *b, unsigned bus, unsigned done);
 /* It holds what @r[] says, in order. */

@@ -9,8 +9,8 @@
 #include <anyhv/devices/i2c_host.h>
 
 /* What is on bus 0 is on @first from now on, what is on bus 1 on @second. */
-static inline void bench_wire(struct i2c_bench *b, struct i2c_adapter *first,
-                              struct i2c_adapter *second)
+static inline void bench_wire(struct i2c_bench *b, struct anyhv_i2c_adapter *first,
+                              struct anyhv_i2c_adapter *second)
 {
     for (unsigned i = 0; i < BENCH_TARGETS; i++)
         b->board->target[i].bus = i == BENCH_ON_BUS_1 ? &second->bus : &first->bus;

@@ -114,8 +114,8 @@ static void however_it_is_cut(void **state)
 static void the_longest(void **state)
 {
     struct i2c_bench *b = *state;
-    struct bench_request r[] = {{.addr = A7(0x50), .out = I2C_MESSAGE_BYTES, .cut = 1000},
-                                {.addr = A7(0x50), .flags = RD, .in = I2C_MESSAGE_BYTES}};
+    struct bench_request r[] = {{.addr = A7(0x50), .out = ANYHV_I2C_MESSAGE_BYTES, .cut = 1000},
+                                {.addr = A7(0x50), .flags = RD, .in = ANYHV_I2C_MESSAGE_BYTES}};
 
     bench_up(b, NULL);
     for (unsigned i = 0; i < 2; i++) {
@@ -137,7 +137,7 @@ static void both_kinds_of_addresses(void **state)
     bench_send_all(b, r, 2);
     assert_int_equal(bench_transfer(b, 0)->message[0].addr, 0x20);
     bench_end(b, 0, 1);
-    assert_int_equal(bench_transfer(b, 0)->message[0].addr, I2C_TEN_BIT | 0x150);
+    assert_int_equal(bench_transfer(b, 0)->message[0].addr, ANYHV_I2C_TEN_BIT | 0x150);
     bench_end(b, 0, 1);
     bench_expect_all(b, r, 2, OK);
 }
@@ -234,8 +234,8 @@ static void malformed_requests_are_errors(void **state)
         {0x80, 9, 1},
         {1u << 31, 9, 1},
         {RD | 256, 8, 2}, /* unknown flags */
-        {0, 8 + I2C_MESSAGE_BYTES + 1, 1},
-        {RD, 8, I2C_MESSAGE_BYTES + 2}, /* too long */
+        {0, 8 + ANYHV_I2C_MESSAGE_BYTES + 1, 1},
+        {RD, 8, ANYHV_I2C_MESSAGE_BYTES + 2}, /* too long */
         {RD, 8, 65536 + 2},
         {RD, 8, 1 << 20},
     };

@@ -9,7 +9,7 @@
 
 /* An adapter whose transfers end when the test says so. */
 struct hand {
-    struct i2c_adapter adapter;
+    struct anyhv_i2c_adapter adapter;
     unsigned starts;
 };
 
@@ -19,12 +19,12 @@ struct rig {
     struct hand first, second;
 };
 
-static void hand_start(struct i2c_adapter *adapter)
+static void hand_start(struct anyhv_i2c_adapter *adapter)
 {
     ((struct hand *)(void *)adapter)->starts++;
 }
 
-static const struct i2c_adapter_ops hand_ops = {.start = hand_start};
+static const struct anyhv_i2c_adapter_ops hand_ops = {.start = hand_start};
 
 static int set_up(void **state)
 {
@@ -60,7 +60,7 @@ static int tear_down(void **state)
 static void end(struct rig *rig, struct hand *hand, unsigned done)
 {
     for (unsigned i = 0; i < hand->adapter.messages; i++) {
-        struct i2c_message *m = &hand->adapter.message[i];
+        struct anyhv_i2c_message *m = &hand->adapter.message[i];
 
         for (unsigned k = 0; k < m->len && m->read; k++)
             m->data[k] = bench_byte(A7(m->addr), k);
@@ -184,7 +184,7 @@ static void a_bus_that_hangs(void **state)
 {
     struct rig *rig = *state;
     struct bench_request r[] = {{A7(0x50), .out = 1}, {A7(0x50), .out = 1}, {A7(0x60), .out = 1}};
-    struct i2c_adapter_counters *counters = &rig->first.adapter.counters;
+    struct anyhv_i2c_adapter_counters *counters = &rig->first.adapter.counters;
     int64_t begin = now_ms(), took;
 
     bench_send_all(rig->b, r, 3);

@@ -57,16 +57,16 @@ static void groups_one_after_the_other(void **state)
 static void a_group_of_the_largest_size(void **state)
 {
     struct i2c_bench *b = *state;
-    struct bench_request r[I2C_MESSAGES];
+    struct bench_request r[ANYHV_I2C_MESSAGES];
 
     bench_up(b, NULL);
-    for (unsigned i = 0; i < I2C_MESSAGES; i++)
+    for (unsigned i = 0; i < ANYHV_I2C_MESSAGES; i++)
         r[i] = (struct bench_request){
-            .addr = A7(0x50), .flags = i + 1 < I2C_MESSAGES ? FAIL_NEXT : 0, .out = 1 + i};
-    bench_send_all(b, r, I2C_MESSAGES);
-    bench_is(b, 0, r, I2C_MESSAGES);
-    bench_end(b, 0, I2C_MESSAGES);
-    bench_expect_all(b, r, I2C_MESSAGES, OK);
+            .addr = A7(0x50), .flags = i + 1 < ANYHV_I2C_MESSAGES ? FAIL_NEXT : 0, .out = 1 + i};
+    bench_send_all(b, r, ANYHV_I2C_MESSAGES);
+    bench_is(b, 0, r, ANYHV_I2C_MESSAGES);
+    bench_end(b, 0, ANYHV_I2C_MESSAGES);
+    bench_expect_all(b, r, ANYHV_I2C_MESSAGES, OK);
 }
 
 /* ---- one of it fails ---- */
@@ -185,14 +185,14 @@ static void a_reset_ends_a_failed_group(void **state)
 static void a_group_that_is_too_long_fails(void **state)
 {
     struct i2c_bench *b = *state;
-    struct bench_request r[I2C_MESSAGES + 20], next = {.addr = A7(0x50), .out = 1};
+    struct bench_request r[ANYHV_I2C_MESSAGES + 20], next = {.addr = A7(0x50), .out = 1};
 
     bench_up(b, NULL);
-    for (unsigned i = 0; i < I2C_MESSAGES + 20; i++)
+    for (unsigned i = 0; i < ANYHV_I2C_MESSAGES + 20; i++)
         r[i] = (struct bench_request){
-            .addr = A7(0x50), .flags = i + 1 < I2C_MESSAGES + 20 ? FAIL_NEXT : 0, .out = 1};
-    bench_send_all(b, r, I2C_MESSAGES + 20);
-    bench_expect_all(b, r, I2C_MESSAGES + 20, ERR);
+            .addr = A7(0x50), .flags = i + 1 < ANYHV_I2C_MESSAGES + 20 ? FAIL_NEXT : 0, .out = 1};
+    bench_send_all(b, r, ANYHV_I2C_MESSAGES + 20);
+    bench_expect_all(b, r, ANYHV_I2C_MESSAGES + 20, ERR);
     assert_int_equal(b->board->bus[0].submits, 0);
     bench_send_all(b, &next, 1);
     bench_end(b, 0, 1);

@@ -31,7 +31,7 @@ struct kernel_adapter {
     int gate, entered; /* eventfds: wait at the gate; -1: not */
     /* The latest one */
     unsigned rdwr, smbus; /* how many there were */
-    struct i2c_msg msgs[I2C_MESSAGES];
+    struct i2c_msg msgs[ANYHV_I2C_MESSAGES];
     unsigned nmsgs;
     uint8_t bytes[64]; /* of the first message */
     struct i2c_smbus_ioctl_data call;
@@ -130,7 +130,7 @@ static unsigned logged;
 struct rig {
     struct i2c_bench *b;
     struct anyhv_loop *loop;
-    struct i2c_adapter *adapter[2];
+    struct anyhv_i2c_adapter *adapter[2];
 };
 
 static void sink(void *priv, enum anyhv_log_level level, const char *event, const char *line)
@@ -213,14 +213,14 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct i2c_adapter *open_adapter(struct rig *rig, unsigned i, const uint16_t *addr,
-                                        unsigned addrs, unsigned timeout_ms)
+static struct anyhv_i2c_adapter *open_adapter(struct rig *rig, unsigned i, const uint16_t *addr,
+                                              unsigned addrs, unsigned timeout_ms)
 {
     rig->adapter[i] = anyhv_i2c_linux_open(rig->loop, kernel[i].path, addr, addrs, timeout_ms);
     return rig->adapter[i];
 }
 
-static const uint16_t board[] = {0x20, 0x50, I2C_TEN_BIT | 0x150, 0x77}, beside[] = {0x60};
+static const uint16_t board[] = {0x20, 0x50, ANYHV_I2C_TEN_BIT | 0x150, 0x77}, beside[] = {0x60};
 
 /* Both adapters, and a guest on them. The first one's calls wait at its gate if @gate. */
 static void up(struct rig *rig, bool gate)
@@ -500,7 +500,7 @@ static void a_call_that_hangs(void **state)
 }
 
 /* Nobody can free these, and a leak checker need not know. */
-static struct i2c_adapter *volatile left[2];
+static struct anyhv_i2c_adapter *volatile left[2];
 
 /* The program ends although the kernel does not: it waits no longer than for the deadline. */
 static void the_end_while_a_call_hangs(void **state)

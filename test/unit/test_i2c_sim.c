@@ -14,8 +14,8 @@ static char path[64];
 struct rig {
     struct i2c_bench *b;
     struct anyhv_loop *loop;
-    struct i2c_adapter *adapter;
-    struct i2c_target target[8], *allowed[8];
+    struct anyhv_i2c_adapter *adapter;
+    struct anyhv_i2c_target target[8], *allowed[8];
 };
 
 static void write_file(const char *text)
@@ -63,7 +63,7 @@ static void up(struct rig *rig, const char *text, unsigned timeout_ms)
     assert_in_range(rig->adapter->addrs, 1, BENCH_TARGETS);
     for (unsigned i = 0; i < rig->adapter->addrs; i++)
         rig->b->board->target[i] =
-            (struct i2c_target){.bus = &rig->adapter->bus, .addr = rig->adapter->addr[i]};
+            (struct anyhv_i2c_target){.bus = &rig->adapter->bus, .addr = rig->adapter->addr[i]};
     bench_up(rig->b, &(struct bench_options){.targets = rig->adapter->addrs});
 }
 
@@ -232,7 +232,7 @@ static void a_target_that_takes_its_time(void **state)
 static void a_target_that_wedges_the_bus(void **state)
 {
     struct rig *rig = *state;
-    struct i2c_adapter *stuck;
+    struct anyhv_i2c_adapter *stuck;
 
     write_file("[0x10]\ntype = wedge\nwedge-ms = 120\n[0x11]\ntype = nack\nafter = 1\n");
     stuck = anyhv_i2c_sim_open(rig->loop, path, 30);
@@ -268,7 +268,7 @@ static void a_bus_that_is_wedged_for_ever(void **state)
 
 static void a_file_with_everything(void **state)
 {
-    static const uint16_t addrs[] = {0x50, 0x48, I2C_TEN_BIT | 0x123, 0x77};
+    static const uint16_t addrs[] = {0x50, 0x48, ANYHV_I2C_TEN_BIT | 0x123, 0x77};
     struct rig *rig = *state;
 
     up(rig,

@@ -9,7 +9,7 @@
 #define NONE (-1)
 
 static uint8_t written[64], got[64];
-static struct i2c_message message[2];
+static struct anyhv_i2c_message message[2];
 static unsigned messages;
 
 /* A transfer that writes @w bytes (1, 2, 3 ...) and then reads @r; NONE: no such message. */
@@ -21,10 +21,10 @@ static void transfer(int w, int r)
     memset(got, 0xee, sizeof(got));
     if (w != NONE)
         message[messages++] =
-            (struct i2c_message){.addr = 0x50, .len = (uint16_t)w, .data = written};
+            (struct anyhv_i2c_message){.addr = 0x50, .len = (uint16_t)w, .data = written};
     if (r != NONE)
         message[messages++] =
-            (struct i2c_message){.addr = 0x50, .len = (uint16_t)r, .data = got, .read = true};
+            (struct anyhv_i2c_message){.addr = 0x50, .len = (uint16_t)r, .data = got, .read = true};
 }
 
 static bool make(struct i2c_smbus *call, int w, int r, unsigned long functions)
@@ -101,7 +101,7 @@ static void only_one_target_and_seven_bits(void **state)
     message[1].addr = 0x51;
     assert_false(anyhv_i2c_smbus_make(&call, message, 2, ALL));
     transfer(1, 1);
-    message[0].addr = message[1].addr = I2C_TEN_BIT | 0x50;
+    message[0].addr = message[1].addr = ANYHV_I2C_TEN_BIT | 0x50;
     assert_false(anyhv_i2c_smbus_make(&call, message, 2, ALL));
     transfer(1, 1);
     message[1].read = false; /* two writes */
