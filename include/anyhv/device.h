@@ -52,9 +52,9 @@ struct anyhv_device_ops {
      */
     void (*queue_reset)(struct anyhv_dev *dev, unsigned queue);
     /*
-     * A queue is to become quiet; @req is held. Return true if @req was not touched and
-     * @returnable is set: it goes back to the ring and comes again later. Otherwise finish it,
-     * now or within bounded time, and return false. NULL: the device always finishes.
+     * A queue is to become quiet; @req is held. Return true if @returnable is set and @req can be
+     * begun again without harm: it goes back to the ring and comes again later. Otherwise finish
+     * it, now or within bounded time, and return false. NULL: the device always finishes.
      */
     bool (*cancel)(struct anyhv_dev *dev, struct anyhv_req *req, bool returnable);
     /*
@@ -97,8 +97,9 @@ struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue);
 const uint8_t *anyhv_config(const struct anyhv_dev *dev);
 
 /*
- * Changes @len configuration bytes at @off, moves the generation on and tells the driver.
- * ANYHV_E_INVAL: outside the space.
+ * Changes @len configuration bytes at @off, moves the generation on and tells the driver. While the
+ * driver has suspended the device it sees nothing of it (section 3.4.2): all that happens when it
+ * comes back. ANYHV_E_INVAL: outside the space.
  */
 int anyhv_config_set(struct anyhv_dev *dev, unsigned off, const void *buf, unsigned len);
 

@@ -175,6 +175,7 @@ static void answer_one(struct bench *b, unsigned queue)
     bench_run(b);
 }
 
+/* Proves MMIO-LINE. */
 static void every_event_is_a_rise_and_the_line_falls_with_the_last(void **state)
 {
     struct bench *b = *state;
@@ -217,6 +218,7 @@ static void only_known_bits_are_acknowledged(void **state)
     assert_false(b->lb.level);
 }
 
+/* Proves MMIO-LINE. */
 static void a_reset_lowers_the_line(void **state)
 {
     struct bench *b = *state;
@@ -297,6 +299,7 @@ static void a_ready_queue_is_frozen(void **state)
     assert_int_equal(b->handles, 2);
 }
 
+/* Proves MMIO-QUEUE-ADDRESS. */
 static void what_cannot_be_started_does_not_get_ready(void **state)
 {
     static const uint32_t sizes[] = {0, 3, 65, 128, 0xffff, 0x10000, 0x10010, 0xffffffff};
@@ -404,6 +407,7 @@ static void a_device_hears_of_the_reset_of_a_queue(void **state)
 
 /* ---- notify ---- */
 
+/* Proves KICK-DATA, MMIO-KICK-DATA. */
 static void a_notification_may_carry_data(void **state)
 {
     struct bench *b = *state;
@@ -419,6 +423,7 @@ static void a_notification_may_carry_data(void **state)
     assert_int_equal(b->dev->violations[ANYHV_V_KICK_QUEUE], 2);
 }
 
+/* Proves KICK-INDEX, MMIO-KICK. */
 static void without_data_the_whole_word_is_the_queue(void **state)
 {
     struct bench *b = *state;

@@ -329,6 +329,7 @@ static void watch_memory(struct bench *b)
     watched.unmap = note_unmap;
     watched.dirty = note_dirty;
     b->lb.mem.ops = &watched;
+    anyhv_mem_track(&b->lb.mem, true);
     drv_alloc(&b->mem, 4096, 4096);
 }
 

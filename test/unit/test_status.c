@@ -202,12 +202,15 @@ static void a_queue_may_have_32768_entries(void **state)
 
 /* ---- features ---- */
 
-/* The device type's bits (0 to 23, 50 and up) and what core and port do together. */
+/*
+ * The device type's bits (0 to 23, 50 and up) and what core and port do together.
+ * Proves ACCESS-PLATFORM-OFFERED, FEATURES-SUPPORTED.
+ */
 static void what_is_offered(void **state)
 {
     struct bench *b = *state;
     uint64_t ring = ANYHV_F_INDIRECT_DESC | ANYHV_F_EVENT_IDX | ANYHV_F_RING_PACKED |
-                    ANYHV_F_RING_RESET | ANYHV_F_VERSION_1;
+                    ANYHV_F_RING_RESET | ANYHV_F_SUSPEND | ANYHV_F_VERSION_1;
 
     bench_attach(b, NULL);
     assert_int_equal(anyhv_ctl_features(b->dev), ring | ANYHV_F(5) | ANYHV_F(55));
@@ -231,6 +234,7 @@ static void what_is_offered(void **state)
                      ring | ANYHV_F_NOTIFICATION_DATA | ANYHV_F_ACCESS_PLATFORM);
 }
 
+/* Proves FEATURES-COMPLETE. */
 static void anything_but_version_1_can_be_withheld(void **state)
 {
     struct bench *b = *state;
