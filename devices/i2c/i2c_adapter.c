@@ -36,7 +36,8 @@ static void copy_in(struct anyhv_i2c_adapter *adapter, const struct anyhv_i2c_tr
     for (unsigned i = 0; i < t->messages; i++) {
         const struct anyhv_i2c_message *from = &t->message[i];
 
-        ANYHV_ASSERT(from->len <= adapter->data + ANYHV_I2C_BYTES - at); /* anyhv_i2c_setup.data_len */
+        ANYHV_ASSERT(from->len <=
+                     adapter->data + ANYHV_I2C_BYTES - at); /* anyhv_i2c_setup.data_len */
         adapter->message[i] = *from;
         adapter->message[i].data = at;
         if (from->read)
