@@ -33,9 +33,10 @@ class Suite:
     proves: tuple = ()  # rows of README's second table: (hypervisor module, device, guest)
 
 
-BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev")
+BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev", "libinih-dev")
 CMOCKA = BUILD + ("libcmocka-dev",)
 BARE = BUILD + ("gcc-arm-none-eabi", "gcc-aarch64-linux-gnu")
+FUZZ = ("clang-14", "libclang-rt-14-dev")
 LAYERS = ("binutils", "clang-format", "shellcheck")
 PACKAGE = BUILD + (
     "g++", "make", "pkgconf", "help2man", "man-db", "bsdextrautils", "mandoc", "dpkg-dev", "lintian"
@@ -44,10 +45,10 @@ UML = ("make", "flex", "bison", "bc", "xz-utils", "cpio")
 CROSS_S390X = ("gcc-s390x-linux-gnu", "libc6-dev-s390x-cross", "qemu-user-static")
 CROSS_AARCH64 = ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user-static")
 SYSROOT_S390X = Sysroot(
-    "ANYHV_S390X_SYSROOT", "bookworm", "s390x", ("libcmocka0", "libcmocka-dev")
+    "ANYHV_S390X_SYSROOT", "bookworm", "s390x", ("libcmocka0", "libcmocka-dev", "libinih1", "libinih-dev")
 )
 SYSROOT_AARCH64 = Sysroot(
-    "ANYHV_AARCH64_SYSROOT", "bookworm", "arm64", ("libcmocka0", "libcmocka-dev")
+    "ANYHV_AARCH64_SYSROOT", "bookworm", "arm64", ("libcmocka0", "libcmocka-dev", "libinih1", "libinih-dev")
 )
 USER_MODE_CANNOT = (  # programs that tell nothing under QEMU's user mode
     ("unit/test_fdmem", "QEMU's user mode does not pass on SIGBUS of a file that shrank"),
@@ -138,6 +139,14 @@ SUITES = (
         programs=("unit", "conformance", "hostile", "vhost-user", "examples"),
     ),
     Suite(
+        "fuzz",
+        "what libFuzzer makes of some inputs, under sanitizers",
+        budget=60,
+        packages=BUILD + FUZZ,
+        preset="fuzz",
+        scripts=("test/fuzz/fuzz_test.sh",),
+    ),
+    Suite(
         "s390x",
         "big-endian: the in-process suites under QEMU's user mode",
         budget=120,
@@ -216,7 +225,7 @@ SUITES = (
         "mutation",
         "every suite can fail: planted bugs turn it red",
         budget=360,
-        packages=CMOCKA + BARE + CROSS_S390X + CROSS_AARCH64 + LAYERS + UML + PACKAGE
+        packages=CMOCKA + BARE + CROSS_S390X + CROSS_AARCH64 + FUZZ + LAYERS + UML + PACKAGE
         + ("qemu-system-arm", "valgrind"),
         sysroots=(SYSROOT_S390X, SYSROOT_AARCH64),
         scripts=("test/mutation/mutation_test.sh",),
