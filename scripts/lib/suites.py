@@ -45,10 +45,12 @@ UML = ("make", "flex", "bison", "bc", "xz-utils", "cpio")
 CROSS_S390X = ("gcc-s390x-linux-gnu", "libc6-dev-s390x-cross", "qemu-user-static")
 CROSS_AARCH64 = ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user-static")
 SYSROOT_S390X = Sysroot(
-    "ANYHV_S390X_SYSROOT", "bookworm", "s390x", ("libcmocka0", "libcmocka-dev", "libinih1", "libinih-dev")
+    "ANYHV_S390X_SYSROOT", "bookworm", "s390x",
+    ("libcmocka0", "libcmocka-dev", "libinih1", "libinih-dev"),
 )
 SYSROOT_AARCH64 = Sysroot(
-    "ANYHV_AARCH64_SYSROOT", "bookworm", "arm64", ("libcmocka0", "libcmocka-dev", "libinih1", "libinih-dev")
+    "ANYHV_AARCH64_SYSROOT", "bookworm", "arm64",
+    ("libcmocka0", "libcmocka-dev", "libinih1", "libinih-dev"),
 )
 USER_MODE_CANNOT = (  # programs that tell nothing under QEMU's user mode
     ("unit/test_fdmem", "QEMU's user mode does not pass on SIGBUS of a file that shrank"),
@@ -102,7 +104,7 @@ SUITES = (
         preset="dev",
         programs=("hostile",),
         quick=True,
-        proves=(("loopback", "test device, rng, blk", "hostile driver, in process"),),
+        proves=(("loopback", "test device, rng, blk, scmi", "hostile driver, in process"),),
     ),
     Suite(
         "vhost-user",
@@ -191,6 +193,15 @@ SUITES = (
         preset="dev",
         scripts=("test/guest/uml_test.sh build/dev/bin/anyhv-rng-vhost-user",),
         proves=(("vhost-user", "rng", "Linux, User-Mode Linux"),),
+    ),
+    Suite(
+        "guest-scmi",
+        "Linux's SCMI drivers on User-Mode Linux: clocks, hwmon, IIO; two guests on one platform",
+        budget=450,  # as for guest-uml
+        packages=CMOCKA + UML + ("device-tree-compiler",),
+        preset="dev",
+        scripts=("test/guest/scmi_uml_test.sh build/dev/bin",),
+        proves=(("vhost-user", "scmi", "Linux, User-Mode Linux, two at a time"),),
     ),
     Suite(
         "guest-x86_64",
