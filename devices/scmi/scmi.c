@@ -69,12 +69,12 @@ void anyhv_scmi_put64(struct scmi_call *call, uint64_t value)
 
 void anyhv_scmi_put_name(struct scmi_call *call, const char *name)
 {
-    uint8_t *at = more(call, SCMI_NAME);
+    uint8_t *at = more(call, ANYHV_SCMI_NAME);
 
     if (!at)
         return;
-    memset(at, 0, SCMI_NAME);
-    for (unsigned i = 0; i < SCMI_NAME - 1 && name[i]; i++)
+    memset(at, 0, ANYHV_SCMI_NAME);
+    for (unsigned i = 0; i < ANYHV_SCMI_NAME - 1 && name[i]; i++)
         at[i] = (uint8_t)name[i];
 }
 
@@ -90,12 +90,12 @@ unsigned anyhv_scmi_page(const struct scmi_call *call, unsigned before, unsigned
 
 /* ---- who may what ---- */
 
-static bool has(const struct scmi_agent *agent, const struct scmi_protocol *protocol)
+static bool has(const struct anyhv_scmi_agent *agent, const struct scmi_protocol *protocol)
 {
     return !protocol->count || protocol->count(agent);
 }
 
-unsigned anyhv_scmi_protocols(const struct scmi_agent *agent, uint8_t *ids, unsigned max)
+unsigned anyhv_scmi_protocols(const struct anyhv_scmi_agent *agent, uint8_t *ids, unsigned max)
 {
     unsigned n = 0;
 
@@ -109,7 +109,7 @@ unsigned anyhv_scmi_protocols(const struct scmi_agent *agent, uint8_t *ids, unsi
     return n;
 }
 
-static const struct scmi_protocol *find_protocol(const struct scmi_agent *agent, unsigned id)
+static const struct scmi_protocol *find_protocol(const struct anyhv_scmi_agent *agent, unsigned id)
 {
     for (unsigned i = 0; i < NPROTOCOLS; i++) {
         if (protocols[i]->id == id && has(agent, protocols[i]))
@@ -132,7 +132,7 @@ static const struct scmi_command *find_command(const struct scmi_call *call,
 
 static void tell_refused(struct scmi_call *call)
 {
-    const struct scmi_platform_ops *ops = call->platform->ops;
+    const struct anyhv_scmi_platform_ops *ops = call->platform->ops;
 
     call->scmi->counters.refused++;
     if (ops->refused)
@@ -221,7 +221,7 @@ static uint32_t answer(struct scmi_call *call, unsigned bytes)
 }
 
 /* Takes the message apart, without moving on: it may have to be done again. */
-static int open_call(struct scmi *scmi, struct anyhv_req *req, struct scmi_call *call)
+static int open_call(struct anyhv_scmi *scmi, struct anyhv_req *req, struct scmi_call *call)
 {
     uint32_t room = anyhv_req_writable(req), bytes = anyhv_req_readable(req);
     uint8_t in[4 + 4 * SCMI_PARAMS];
@@ -250,7 +250,7 @@ static int open_call(struct scmi *scmi, struct anyhv_req *req, struct scmi_call 
 }
 
 /* False: guest memory cannot be reached just now, so it has to come again. */
-static bool command(struct scmi *scmi, struct anyhv_req *req, bool again)
+static bool command(struct anyhv_scmi *scmi, struct anyhv_req *req, bool again)
 {
     struct scmi_call call;
     int rc = open_call(scmi, req, &call);
@@ -275,7 +275,7 @@ static bool command(struct scmi *scmi, struct anyhv_req *req, bool again)
 
 static void scmi_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_req *req)
 {
-    struct scmi *scmi = anyhv_dev_priv(dev);
+    struct anyhv_scmi *scmi = anyhv_dev_priv(dev);
 
     (void)queue;
     if (anyhv_queue_held(dev, CMDQ) || !command(scmi, req, anyhv_req_replayed(req)))
@@ -284,7 +284,7 @@ static void scmi_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_req
 
 /* ---- events ---- */
 
-static uint8_t *event_more(struct scmi_event *event, unsigned bytes)
+static uint8_t *event_more(struct anyhv_scmi_event *event, unsigned bytes)
 {
     uint8_t *at = event->data + event->len;
 
@@ -293,35 +293,36 @@ static uint8_t *event_more(struct scmi_event *event, unsigned bytes)
     return at;
 }
 
-void anyhv_scmi_event_put(struct scmi_event *event, uint32_t word)
+void anyhv_scmi_event_put(struct anyhv_scmi_event *event, uint32_t word)
 {
     put_word(event_more(event, 4), word);
 }
 
-void anyhv_scmi_event_put64(struct scmi_event *event, uint64_t value)
+void anyhv_scmi_event_put64(struct anyhv_scmi_event *event, uint64_t value)
 {
     anyhv_scmi_event_put(event, (uint32_t)value);
     anyhv_scmi_event_put(event, (uint32_t)(value >> 32));
 }
 
-static void ready(struct scmi *scmi, struct scmi_event *event)
+static void ready(struct anyhv_scmi *scmi, struct anyhv_scmi_event *event)
 {
-    event->state = SCMI_EVENT_READY;
+    event->state = ANYHV_SCMI_EVENT_READY;
     event->order = scmi->order++;
 }
 
 /* The one that was ready first, of @n; @best: of others, or NULL. */
-static struct scmi_event *oldest(struct scmi_event *event, unsigned n, struct scmi_event *best)
+static struct anyhv_scmi_event *oldest(struct anyhv_scmi_event *event, unsigned n,
+                                       struct anyhv_scmi_event *best)
 {
     for (unsigned i = 0; i < n; i++) {
-        if (event[i].state == SCMI_EVENT_READY &&
+        if (event[i].state == ANYHV_SCMI_EVENT_READY &&
             (!best || (int32_t)(event[i].order - best->order) < 0))
             best = &event[i];
     }
     return best;
 }
 
-static bool is_delayed(const struct scmi_event *event)
+static bool is_delayed(const struct anyhv_scmi_event *event)
 {
     return (event->header >> 8 & 3) == SCMI_DELAYED_RESPONSE;
 }
@@ -330,7 +331,7 @@ static bool is_delayed(const struct scmi_event *event)
  * The event goes into @req. False: not now. A notification that is larger than the buffer is left
  * out, a delayed response says that it did not fit: its agent waits for it.
  */
-static int fill(struct scmi_event *event, struct anyhv_req *req)
+static int fill(struct anyhv_scmi_event *event, struct anyhv_req *req)
 {
     uint8_t out[4 + sizeof(event->data)];
 
@@ -345,9 +346,9 @@ static int fill(struct scmi_event *event, struct anyhv_req *req)
     return anyhv_req_write(req, out, 4u + event->len);
 }
 
-static void sent(struct scmi *scmi, struct scmi_event *event, int rc)
+static void sent(struct anyhv_scmi *scmi, struct anyhv_scmi_event *event, int rc)
 {
-    event->state = SCMI_EVENT_FREE;
+    event->state = ANYHV_SCMI_EVENT_FREE;
     if (rc)
         scmi->counters.lost++;
     else if (is_delayed(event))
@@ -357,12 +358,12 @@ static void sent(struct scmi *scmi, struct scmi_event *event, int rc)
 }
 
 /* Buffers in their order, events in theirs. */
-void anyhv_scmi_send(struct scmi *scmi)
+void anyhv_scmi_send(struct anyhv_scmi *scmi)
 {
-    struct scmi_event *event;
+    struct anyhv_scmi_event *event;
 
-    while (scmi->started && (event = oldest(scmi->notice, SCMI_NOTICES,
-                                            oldest(scmi->delayed, SCMI_DELAYED, NULL)))) {
+    while (scmi->started && (event = oldest(scmi->notice, ANYHV_SCMI_NOTICES,
+                                            oldest(scmi->delayed, ANYHV_SCMI_DELAYED, NULL)))) {
         struct anyhv_req *req = anyhv_queue_held(scmi->dev, EVENTQ);
         bool held = req;
         int rc;
@@ -385,19 +386,20 @@ void anyhv_scmi_send(struct scmi *scmi)
     }
 }
 
-struct scmi_event *anyhv_scmi_notice(struct scmi_agent *agent, unsigned protocol, unsigned message)
+struct anyhv_scmi_event *anyhv_scmi_notice(struct anyhv_scmi_agent *agent, unsigned protocol,
+                                           unsigned message)
 {
-    struct scmi *scmi = agent->scmi;
-    struct scmi_event *event = NULL;
+    struct anyhv_scmi *scmi = agent->scmi;
+    struct anyhv_scmi_event *event = NULL;
 
     if (!scmi || !scmi->started || !(anyhv_dev_features(scmi->dev) & F_P2A_CHANNELS))
         return NULL;
-    for (unsigned i = 0; i < SCMI_NOTICES && !event; i++) {
-        if (scmi->notice[i].state == SCMI_EVENT_FREE)
+    for (unsigned i = 0; i < ANYHV_SCMI_NOTICES && !event; i++) {
+        if (scmi->notice[i].state == ANYHV_SCMI_EVENT_FREE)
             event = &scmi->notice[i];
     }
     if (!event) {
-        event = oldest(scmi->notice, SCMI_NOTICES, NULL);
+        event = oldest(scmi->notice, ANYHV_SCMI_NOTICES, NULL);
         scmi->counters.lost++;
     }
     event->header = scmi_header(message, SCMI_NOTIFICATION, protocol);
@@ -406,29 +408,29 @@ struct scmi_event *anyhv_scmi_notice(struct scmi_agent *agent, unsigned protocol
     return event;
 }
 
-static struct scmi_event *free_delayed(struct scmi *scmi)
+static struct anyhv_scmi_event *free_delayed(struct anyhv_scmi *scmi)
 {
-    for (unsigned i = 0; i < SCMI_DELAYED; i++) {
-        if (scmi->delayed[i].state == SCMI_EVENT_FREE)
+    for (unsigned i = 0; i < ANYHV_SCMI_DELAYED; i++) {
+        if (scmi->delayed[i].state == ANYHV_SCMI_EVENT_FREE)
             return &scmi->delayed[i];
     }
     return NULL;
 }
 
-bool anyhv_scmi_busy(struct scmi *scmi)
+bool anyhv_scmi_busy(struct anyhv_scmi *scmi)
 {
     return !free_delayed(scmi);
 }
 
 void anyhv_scmi_delay(struct scmi_call *call, uint32_t ms, uint64_t argument, bool silent,
-                      void (*finish)(struct scmi *scmi, struct scmi_event *event))
+                      void (*finish)(struct anyhv_scmi *scmi, struct anyhv_scmi_event *event))
 {
-    struct scmi_platform *platform = call->platform;
-    struct scmi_event *event = free_delayed(call->scmi);
+    struct anyhv_scmi_platform *platform = call->platform;
+    struct anyhv_scmi_event *event = free_delayed(call->scmi);
 
     ANYHV_ASSERT(event);
-    *event = (struct scmi_event){
-        .state = SCMI_EVENT_WORK,
+    *event = (struct anyhv_scmi_event){
+        .state = ANYHV_SCMI_EVENT_WORK,
         .header = (call->header & 0x0ffffcff) | (uint32_t)SCMI_DELAYED_RESPONSE << 8,
         .number = call->number,
         .due = platform->ops->now(platform) + ms,
@@ -439,32 +441,32 @@ void anyhv_scmi_delay(struct scmi_call *call, uint32_t ms, uint64_t argument, bo
     anyhv_scmi_schedule(platform);
 }
 
-static struct scmi_event *next_due(struct scmi *scmi)
+static struct anyhv_scmi_event *next_due(struct anyhv_scmi *scmi)
 {
-    struct scmi_event *best = NULL;
+    struct anyhv_scmi_event *best = NULL;
 
-    for (unsigned i = 0; i < SCMI_DELAYED; i++) {
-        struct scmi_event *event = &scmi->delayed[i];
+    for (unsigned i = 0; i < ANYHV_SCMI_DELAYED; i++) {
+        struct anyhv_scmi_event *event = &scmi->delayed[i];
 
-        if (event->state == SCMI_EVENT_WORK && (!best || event->due < best->due))
+        if (event->state == ANYHV_SCMI_EVENT_WORK && (!best || event->due < best->due))
             best = event;
     }
     return best;
 }
 
-uint64_t anyhv_scmi_finish_due(struct scmi *scmi, uint64_t now)
+uint64_t anyhv_scmi_finish_due(struct anyhv_scmi *scmi, uint64_t now)
 {
-    struct scmi_event *event;
+    struct anyhv_scmi_event *event;
 
     while ((event = next_due(scmi)) && event->due <= now) {
         event->finish(scmi, event);
         if (event->silent)
-            event->state = SCMI_EVENT_FREE;
+            event->state = ANYHV_SCMI_EVENT_FREE;
         else
             ready(scmi, event);
     }
     anyhv_scmi_send(scmi);
-    return event ? event->due : SCMI_NEVER;
+    return event ? event->due : ANYHV_SCMI_NEVER;
 }
 
 static void scmi_buffers(struct anyhv_dev *dev, unsigned queue)
@@ -477,7 +479,7 @@ static void scmi_buffers(struct anyhv_dev *dev, unsigned queue)
 
 static void scmi_retry(struct anyhv_dev *dev, unsigned queue)
 {
-    struct scmi *scmi = anyhv_dev_priv(dev);
+    struct anyhv_scmi *scmi = anyhv_dev_priv(dev);
     struct anyhv_req *req;
 
     if (queue == EVENTQ)
@@ -496,18 +498,18 @@ static bool scmi_cancel(struct anyhv_dev *dev, struct anyhv_req *req, bool retur
 
 static void scmi_start(struct anyhv_dev *dev)
 {
-    struct scmi *scmi = anyhv_dev_priv(dev);
+    struct anyhv_scmi *scmi = anyhv_dev_priv(dev);
 
     scmi->started = true;
 }
 
 /* Nothing may stay on for a guest that is not there to switch it off; what is in work ends here. */
-static void forget(struct scmi *scmi)
+static void forget(struct anyhv_scmi *scmi)
 {
-    struct scmi_event *event;
+    struct anyhv_scmi_event *event;
 
     scmi->started = false;
-    for (; (event = next_due(scmi)); event->state = SCMI_EVENT_FREE)
+    for (; (event = next_due(scmi)); event->state = ANYHV_SCMI_EVENT_FREE)
         event->finish(scmi, event);
     memset(scmi->delayed, 0, sizeof(scmi->delayed));
     memset(scmi->notice, 0, sizeof(scmi->notice));
@@ -534,15 +536,15 @@ const struct anyhv_device_ops anyhv_scmi_ops = {
     .stop = scmi_stop,
 };
 
-void anyhv_scmi_init(struct scmi *scmi, struct anyhv_dev *dev, struct scmi_platform *platform,
-                     struct scmi_agent *agent)
+void anyhv_scmi_init(struct anyhv_scmi *scmi, struct anyhv_dev *dev,
+                     struct anyhv_scmi_platform *platform, struct anyhv_scmi_agent *agent)
 {
     ANYHV_ASSERT(!agent->scmi);
-    *scmi = (struct scmi){.dev = dev, .platform = platform, .agent = agent};
+    *scmi = (struct anyhv_scmi){.dev = dev, .platform = platform, .agent = agent};
     agent->scmi = scmi;
 }
 
-void anyhv_scmi_fini(struct scmi *scmi)
+void anyhv_scmi_fini(struct anyhv_scmi *scmi)
 {
     if (!scmi->agent)
         return;

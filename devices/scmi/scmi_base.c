@@ -61,7 +61,7 @@ static enum scmi_status list_protocols(struct scmi_call *call)
 }
 
 /* NULL: there is no such agent, or it is the platform. */
-static struct scmi_agent *find_agent(const struct scmi_call *call, uint32_t id)
+static struct anyhv_scmi_agent *find_agent(const struct scmi_call *call, uint32_t id)
 {
     return id - 1 < call->platform->nagents ? &call->platform->agents[id - 1] : NULL;
 }
@@ -69,7 +69,7 @@ static struct scmi_agent *find_agent(const struct scmi_call *call, uint32_t id)
 static enum scmi_status discover_agent(struct scmi_call *call)
 {
     uint32_t id = call->param[0] == SELF ? call->agent->id : call->param[0];
-    const struct scmi_agent *agent = find_agent(call, id);
+    const struct anyhv_scmi_agent *agent = find_agent(call, id);
 
     if (id && !agent)
         return SCMI_NOT_FOUND;
@@ -86,7 +86,7 @@ static enum scmi_status notify_errors(struct scmi_call *call)
     return SCMI_SUCCESS;
 }
 
-static void deny(struct scmi_agent *agent, int device, uint16_t protocols, bool denied)
+static void deny(struct anyhv_scmi_agent *agent, int device, uint16_t protocols, bool denied)
 {
     if (denied)
         agent->denied[device] |= protocols;
@@ -97,7 +97,7 @@ static void deny(struct scmi_agent *agent, int device, uint16_t protocols, bool 
 /* What the two commands have in common. @flags: bit 0: access is allowed. */
 static enum scmi_status set_permissions(struct scmi_call *call, uint16_t protocols, uint32_t flags)
 {
-    struct scmi_agent *agent = find_agent(call, call->param[0]);
+    struct anyhv_scmi_agent *agent = find_agent(call, call->param[0]);
     int device = anyhv_scmi_device(call->platform, call->param[1]);
 
     if (!call->agent->trusted)
@@ -130,7 +130,7 @@ static enum scmi_status set_protocol_permissions(struct scmi_call *call)
 /* An agent may begin anew itself, but keeps the permissions that it was left. */
 static enum scmi_status reset_agent_configuration(struct scmi_call *call)
 {
-    struct scmi_agent *agent = find_agent(call, call->param[0]);
+    struct anyhv_scmi_agent *agent = find_agent(call, call->param[0]);
     uint32_t flags = call->param[1];
 
     if (!call->agent->trusted && (agent != call->agent || flags & PERMISSIONS))
@@ -146,11 +146,11 @@ static enum scmi_status reset_agent_configuration(struct scmi_call *call)
 }
 
 /* Of no commands: what fails in one is said in its answer. */
-void anyhv_scmi_error(struct scmi_platform *platform, bool fatal)
+void anyhv_scmi_error(struct anyhv_scmi_platform *platform, bool fatal)
 {
     for (unsigned i = 0; i < platform->nagents; i++) {
-        struct scmi_agent *agent = &platform->agents[i];
-        struct scmi_event *event =
+        struct anyhv_scmi_agent *agent = &platform->agents[i];
+        struct anyhv_scmi_event *event =
             agent->notify_errors ? anyhv_scmi_notice(agent, ID, ERRORS) : NULL;
 
         if (!event)

@@ -8,32 +8,33 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
-static struct scmi_board *of(struct scmi_platform *platform)
+static struct anyhv_scmi_board *of(struct anyhv_scmi_platform *platform)
 {
     return (void *)platform;
 }
 
 /* Before it runs, nothing happens: it is always the same time. */
-static uint64_t board_now(struct scmi_platform *platform)
+static uint64_t board_now(struct anyhv_scmi_platform *platform)
 {
-    struct scmi_board *board = of(platform);
+    struct anyhv_scmi_board *board = of(platform);
 
     return board->loop ? anyhv_loop_now(board->loop) / NS_PER_MS : 0;
 }
 
-static void board_wake(struct scmi_platform *platform, uint64_t at)
+static void board_wake(struct anyhv_scmi_platform *platform, uint64_t at)
 {
-    struct scmi_board *board = of(platform);
+    struct anyhv_scmi_board *board = of(platform);
     uint64_t now = board_now(platform);
 
-    if (at == SCMI_NEVER)
+    if (at == ANYHV_SCMI_NEVER)
         anyhv_timer_cancel(&board->timer);
     else
         anyhv_timer_set(board->loop, &board->timer, at > now ? (at - now) * NS_PER_MS : 0);
 }
 
-static void board_refused(struct scmi_platform *platform, const struct scmi_agent *agent,
-                          unsigned protocol, unsigned message, uint32_t number)
+static void board_refused(struct anyhv_scmi_platform *platform,
+                          const struct anyhv_scmi_agent *agent, unsigned protocol, unsigned message,
+                          uint32_t number)
 {
     (void)platform;
     anyhv_log(ANYHV_LOG_WARNING, "scmi.refused",
@@ -41,15 +42,15 @@ static void board_refused(struct scmi_platform *platform, const struct scmi_agen
               agent->name, message, protocol, number);
 }
 
-static void board_clock_changed(struct scmi_platform *platform, const struct scmi_clock *clock,
-                                uint32_t by)
+static void board_clock_changed(struct anyhv_scmi_platform *platform,
+                                const struct anyhv_scmi_clock *clock, uint32_t by)
 {
     anyhv_log(ANYHV_LOG_INFO, "scmi.clock", "clock %s: %" PRIu64 " Hz, %s, by agent %s",
               clock->resource.name, clock->rate, clock->on ? "on" : "off",
               platform->agents[by - 1].name);
 }
 
-static bool board_reset_line(struct scmi_platform *platform, struct scmi_reset *reset,
+static bool board_reset_line(struct anyhv_scmi_platform *platform, struct anyhv_scmi_reset *reset,
                              bool asserted)
 {
     (void)platform;
@@ -58,7 +59,7 @@ static bool board_reset_line(struct scmi_platform *platform, struct scmi_reset *
     return true;
 }
 
-const struct scmi_platform_ops anyhv_scmi_board_ops = {
+const struct anyhv_scmi_platform_ops anyhv_scmi_board_ops = {
     .now = board_now,
     .wake = board_wake,
     .refused = board_refused,
@@ -71,7 +72,7 @@ static void due(struct anyhv_timer *timer)
     anyhv_scmi_tick(timer->priv);
 }
 
-int anyhv_scmi_board_start(struct scmi_board *board, struct anyhv_loop *loop)
+int anyhv_scmi_board_start(struct anyhv_scmi_board *board, struct anyhv_loop *loop)
 {
     board->loop = loop;
     board->timer = (struct anyhv_timer){.fire = due, .priv = &board->platform};
@@ -79,7 +80,7 @@ int anyhv_scmi_board_start(struct scmi_board *board, struct anyhv_loop *loop)
     return anyhv_scmi_sampler_start(board);
 }
 
-void anyhv_scmi_board_free(struct scmi_board *board)
+void anyhv_scmi_board_free(struct anyhv_scmi_board *board)
 {
     if (board->loop) {
         anyhv_scmi_sampler_stop(board);
@@ -88,7 +89,7 @@ void anyhv_scmi_board_free(struct scmi_board *board)
     free(board);
 }
 
-struct scmi_platform *anyhv_scmi_board_platform(struct scmi_board *board)
+struct anyhv_scmi_platform *anyhv_scmi_board_platform(struct anyhv_scmi_board *board)
 {
     return &board->platform;
 }

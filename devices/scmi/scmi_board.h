@@ -18,21 +18,21 @@ enum {
 
 /* One clock, sensor ... as the model wants it, and what it points to. */
 struct board_clock {
-    char name[SCMI_NAME];
+    char name[ANYHV_SCMI_NAME];
     uint64_t rate[BOARD_RATES];
 };
 
 struct board_sensor {
-    char name[SCMI_NAME];
+    char name[ANYHV_SCMI_NAME];
     uint16_t interval_ms[BOARD_INTERVALS];
     char path[BOARD_PATH]; /* a file of this machine; empty: simulated */
 };
 
 struct board_agent {
-    char name[SCMI_NAME];
-    struct scmi_agent_clock clock[BOARD_CLOCKS];
-    struct scmi_agent_sensor sensor[BOARD_SENSORS];
-    struct scmi_agent_reset reset[BOARD_RESETS];
+    char name[ANYHV_SCMI_NAME];
+    struct anyhv_scmi_agent_clock clock[BOARD_CLOCKS];
+    struct anyhv_scmi_agent_sensor sensor[BOARD_SENSORS];
+    struct anyhv_scmi_agent_reset reset[BOARD_RESETS];
 };
 
 /* Files of this machine, read one after the other, again and again. */
@@ -47,26 +47,26 @@ struct board_sampler {
     bool ok[BOARD_SENSORS];
 };
 
-struct scmi_board {
-    struct scmi_platform platform; /* first: the model hands it to our callbacks */
-    struct scmi_clock clock[BOARD_CLOCKS];
-    struct scmi_sensor sensor[BOARD_SENSORS];
-    struct scmi_reset reset[BOARD_RESETS];
-    struct scmi_agent agent[BOARD_AGENTS];
+struct anyhv_scmi_board {
+    struct anyhv_scmi_platform platform; /* first: the model hands it to our callbacks */
+    struct anyhv_scmi_clock clock[BOARD_CLOCKS];
+    struct anyhv_scmi_sensor sensor[BOARD_SENSORS];
+    struct anyhv_scmi_reset reset[BOARD_RESETS];
+    struct anyhv_scmi_agent agent[BOARD_AGENTS];
     struct board_clock own_clock[BOARD_CLOCKS];
     struct board_sensor own_sensor[BOARD_SENSORS];
-    char reset_name[BOARD_RESETS][SCMI_NAME];
+    char reset_name[BOARD_RESETS][ANYHV_SCMI_NAME];
     struct board_agent own_agent[BOARD_AGENTS];
-    char sub_vendor[SCMI_NAME];
+    char sub_vendor[ANYHV_SCMI_NAME];
     struct anyhv_loop *loop;
     struct anyhv_timer timer;
     struct board_sampler sampler;
 };
 
-extern const struct scmi_platform_ops anyhv_scmi_board_ops;
+extern const struct anyhv_scmi_platform_ops anyhv_scmi_board_ops;
 
 /* Sensors that are files of this machine: begins to read them. 0 or a negative result. */
-int anyhv_scmi_sampler_start(struct scmi_board *board);
-void anyhv_scmi_sampler_stop(struct scmi_board *board);
+int anyhv_scmi_sampler_start(struct anyhv_scmi_board *board);
+void anyhv_scmi_sampler_stop(struct anyhv_scmi_board *board);
 
 #endif

@@ -13,7 +13,7 @@ struct options {
 
 /* What all guests of the process share. */
 struct host {
-    struct scmi_board *board;
+    struct anyhv_scmi_board *board;
     const char *agent; /* the only one that guests can be, or NULL */
 };
 
@@ -54,11 +54,11 @@ static const struct argp argp = {.options = argp_options, .parser = parse};
 
 /* ---- the platform ---- */
 
-static struct scmi_board *read_file(const char *file)
+static struct anyhv_scmi_board *read_file(const char *file)
 {
     FILE *stream = fopen(file, "re");
-    struct scmi_board *board;
-    char why[SCMI_WHY];
+    struct anyhv_scmi_board *board;
+    char why[ANYHV_SCMI_WHY];
 
     if (!stream) {
         anyhv_log(ANYHV_LOG_ERROR, "scmi.file", "%s: %s", file, strerror(errno));
@@ -72,11 +72,11 @@ static struct scmi_board *read_file(const char *file)
 }
 
 /* @name: NULL: whichever is free. */
-static struct scmi_agent *find_agent(struct scmi_platform *platform, const char *name,
-                                     bool free_only)
+static struct anyhv_scmi_agent *find_agent(struct anyhv_scmi_platform *platform, const char *name,
+                                           bool free_only)
 {
     for (unsigned i = 0; i < platform->nagents; i++) {
-        struct scmi_agent *agent = &platform->agents[i];
+        struct anyhv_scmi_agent *agent = &platform->agents[i];
 
         if ((!name || strcmp(agent->name, name) == 0) && !(free_only && agent->scmi))
             return agent;
@@ -120,8 +120,8 @@ static int scmi_open(struct anyhv_loop *loop, const void *options, void **out)
 static int scmi_create(void *opened, struct anyhv_dev *dev, void *instance)
 {
     struct host *host = opened;
-    struct scmi_platform *platform = anyhv_scmi_board_platform(host->board);
-    struct scmi_agent *agent = find_agent(platform, host->agent, true);
+    struct anyhv_scmi_platform *platform = anyhv_scmi_board_platform(host->board);
+    struct anyhv_scmi_agent *agent = find_agent(platform, host->agent, true);
 
     if (!agent) {
         anyhv_log(ANYHV_LOG_ERROR, "scmi.agent", "a guest too many: no agent is left for it");
@@ -143,7 +143,7 @@ const struct anyhv_class anyhv_scmi_class = {
     .options_size = sizeof(struct options),
     .open = scmi_open,
     .close = scmi_close,
-    .instance_size = sizeof(struct scmi),
+    .instance_size = sizeof(struct anyhv_scmi),
     .create = scmi_create,
     .destroy = scmi_destroy,
 };

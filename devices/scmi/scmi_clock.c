@@ -26,22 +26,22 @@ enum {
 
 #define RANGE (UINT32_C(1) << 12) /* CLOCK_DESCRIBE_RATES */
 
-static struct scmi_clock *of(const struct scmi_grant *grant)
+static struct anyhv_scmi_clock *of(const struct anyhv_scmi_grant *grant)
 {
     return (void *)grant->resource;
 }
 
-static struct scmi_agent_clock *own(const struct scmi_call *call)
+static struct anyhv_scmi_agent_clock *own(const struct scmi_call *call)
 {
     return (void *)call->grant;
 }
 
-static unsigned count(const struct scmi_agent *agent)
+static unsigned count(const struct anyhv_scmi_agent *agent)
 {
     return agent->nclocks;
 }
 
-static struct scmi_grant *grant(struct scmi_agent *agent, uint32_t number)
+static struct anyhv_scmi_grant *grant(struct anyhv_scmi_agent *agent, uint32_t number)
 {
     return number < agent->nclocks ? &agent->clocks[number].grant : NULL;
 }
@@ -65,7 +65,7 @@ static uint64_t round_to_range(const uint64_t *range, uint64_t rate, uint32_t fl
     return flags & ROUND_UP ? above : below;
 }
 
-static uint64_t round_to_list(const struct scmi_clock *clock, uint64_t rate, uint32_t flags)
+static uint64_t round_to_list(const struct anyhv_scmi_clock *clock, uint64_t rate, uint32_t flags)
 {
     uint64_t below = 0, above = 0;
 
@@ -81,7 +81,7 @@ static uint64_t round_to_list(const struct scmi_clock *clock, uint64_t rate, uin
 }
 
 /* 0: there is none in that direction. */
-static uint64_t round_rate(const struct scmi_clock *clock, uint64_t rate, uint32_t flags)
+static uint64_t round_rate(const struct anyhv_scmi_clock *clock, uint64_t rate, uint32_t flags)
 {
     return clock->range ? round_to_range(clock->rates, rate, flags)
                         : round_to_list(clock, rate, flags);
@@ -94,16 +94,16 @@ struct wishes {
     bool on;
 };
 
-static struct wishes all_wishes(const struct scmi_platform *platform,
-                                const struct scmi_clock *clock)
+static struct wishes all_wishes(const struct anyhv_scmi_platform *platform,
+                                const struct anyhv_scmi_clock *clock)
 {
     struct wishes all = {0, clock->always_on};
 
     for (unsigned i = 0; i < platform->nagents; i++) {
-        const struct scmi_agent *agent = &platform->agents[i];
+        const struct anyhv_scmi_agent *agent = &platform->agents[i];
 
         for (unsigned k = 0; k < agent->nclocks; k++) {
-            const struct scmi_agent_clock *c = &agent->clocks[k];
+            const struct anyhv_scmi_agent_clock *c = &agent->clocks[k];
 
             if (of(&c->grant) != clock || !c->on)
                 continue;
@@ -115,16 +115,16 @@ static struct wishes all_wishes(const struct scmi_platform *platform,
     return all;
 }
 
-static void notify(struct scmi_platform *platform, const struct scmi_clock *clock, uint32_t by,
-                   unsigned message, uint64_t rate)
+static void notify(struct anyhv_scmi_platform *platform, const struct anyhv_scmi_clock *clock,
+                   uint32_t by, unsigned message, uint64_t rate)
 {
     for (unsigned i = 0; i < platform->nagents; i++) {
-        struct scmi_agent *agent = &platform->agents[i];
+        struct anyhv_scmi_agent *agent = &platform->agents[i];
 
         for (unsigned k = 0; k < agent->nclocks; k++) {
-            struct scmi_agent_clock *c = &agent->clocks[k];
+            struct anyhv_scmi_agent_clock *c = &agent->clocks[k];
             bool wanted = message == RATE_CHANGED ? c->notify_changed : c->notify_requested;
-            struct scmi_event *event;
+            struct anyhv_scmi_event *event;
 
             if (of(&c->grant) != clock || !wanted)
                 continue;
@@ -140,8 +140,8 @@ static void notify(struct scmi_platform *platform, const struct scmi_clock *cloc
 }
 
 /* Sensors that follow it are where they got with the old rate, before it changes. */
-static void change(struct scmi_platform *platform, struct scmi_clock *clock, uint64_t rate, bool on,
-                   uint32_t by)
+static void change(struct anyhv_scmi_platform *platform, struct anyhv_scmi_clock *clock,
+                   uint64_t rate, bool on, uint32_t by)
 {
     uint64_t now = platform->ops->now(platform);
     bool changed = clock->rate != rate;
@@ -159,7 +159,8 @@ static void change(struct scmi_platform *platform, struct scmi_clock *clock, uin
         notify(platform, clock, by, RATE_CHANGED, rate);
 }
 
-void anyhv_scmi_clock_settle(struct scmi_platform *platform, struct scmi_clock *clock, uint32_t by)
+void anyhv_scmi_clock_settle(struct anyhv_scmi_platform *platform, struct anyhv_scmi_clock *clock,
+                             uint32_t by)
 {
     struct wishes all = all_wishes(platform, clock);
 
@@ -167,11 +168,11 @@ void anyhv_scmi_clock_settle(struct scmi_platform *platform, struct scmi_clock *
 }
 
 /* Who does not have it on decides only while nobody who has it on has asked for a rate. */
-static void wish(struct scmi_platform *platform, struct scmi_agent *agent, uint32_t number,
-                 uint64_t rate)
+static void wish(struct anyhv_scmi_platform *platform, struct anyhv_scmi_agent *agent,
+                 uint32_t number, uint64_t rate)
 {
-    struct scmi_agent_clock *c = &agent->clocks[number];
-    struct scmi_clock *clock = of(&c->grant);
+    struct anyhv_scmi_agent_clock *c = &agent->clocks[number];
+    struct anyhv_scmi_clock *clock = of(&c->grant);
     struct wishes all;
 
     c->wish = rate;
@@ -184,7 +185,7 @@ static void wish(struct scmi_platform *platform, struct scmi_agent *agent, uint3
 /* Drivers ask for all clocks asynchronously when they can for one. */
 static bool can_async(const struct scmi_call *call)
 {
-    const struct scmi_agent *agent = call->agent;
+    const struct anyhv_scmi_agent *agent = call->agent;
 
     for (unsigned i = 0; i < agent->nclocks && call->events; i++) {
         if (of(&agent->clocks[i].grant)->settle_ms)
@@ -195,13 +196,13 @@ static bool can_async(const struct scmi_call *call)
 
 static void attributes(struct scmi_call *call)
 {
-    anyhv_scmi_put(call, call->agent->nclocks | (can_async(call) ? SCMI_DELAYED << 16 : 0));
+    anyhv_scmi_put(call, call->agent->nclocks | (can_async(call) ? ANYHV_SCMI_DELAYED << 16 : 0));
 }
 
 /* Drivers that know only the first version have no room for the last word. */
 static enum scmi_status clock_attributes(struct scmi_call *call)
 {
-    const struct scmi_clock *clock = of(call->grant);
+    const struct anyhv_scmi_clock *clock = of(call->grant);
 
     anyhv_scmi_put(call, (clock->on ? ENABLED : 0) |
                              (call->events ? NOTIFIES_CHANGE | NOTIFIES_REQUESTED : 0));
@@ -211,7 +212,7 @@ static enum scmi_status clock_attributes(struct scmi_call *call)
     return SCMI_SUCCESS;
 }
 
-static enum scmi_status describe_range(struct scmi_call *call, const struct scmi_clock *clock)
+static enum scmi_status describe_range(struct scmi_call *call, const struct anyhv_scmi_clock *clock)
 {
     if (call->param[1])
         return SCMI_OUT_OF_RANGE;
@@ -223,7 +224,7 @@ static enum scmi_status describe_range(struct scmi_call *call, const struct scmi
 
 static enum scmi_status describe_rates(struct scmi_call *call)
 {
-    const struct scmi_clock *clock = of(call->grant);
+    const struct anyhv_scmi_clock *clock = of(call->grant);
     uint32_t first = call->param[1], n;
 
     if (clock->range)
@@ -237,9 +238,9 @@ static enum scmi_status describe_rates(struct scmi_call *call)
     return SCMI_SUCCESS;
 }
 
-static void rate_is_set(struct scmi *scmi, struct scmi_event *event)
+static void rate_is_set(struct anyhv_scmi *scmi, struct anyhv_scmi_event *event)
 {
-    const struct scmi_clock *clock = of(&scmi->agent->clocks[event->number].grant);
+    const struct anyhv_scmi_clock *clock = of(&scmi->agent->clocks[event->number].grant);
 
     wish(scmi->platform, scmi->agent, event->number, event->argument);
     anyhv_scmi_event_put(event, SCMI_SUCCESS);
@@ -250,7 +251,7 @@ static void rate_is_set(struct scmi *scmi, struct scmi_event *event)
 static enum scmi_status rate_set(struct scmi_call *call)
 {
     uint32_t flags = call->param[0];
-    struct scmi_clock *clock = of(call->grant);
+    struct anyhv_scmi_clock *clock = of(call->grant);
     uint64_t rate = call->param[2] | (uint64_t)call->param[3] << 32;
 
     if (flags & ~(uint32_t)RATE_FLAGS)

@@ -121,9 +121,9 @@ static void check_syntax(struct file_reader *r, int first_bad)
     snprintf(r->why, sizeof(r->why), "neither [section] nor key = value");
 }
 
-static void connect(struct scmi_board *board)
+static void connect(struct anyhv_scmi_board *board)
 {
-    struct scmi_platform *p = &board->platform;
+    struct anyhv_scmi_platform *p = &board->platform;
 
     p->ops = &anyhv_scmi_board_ops;
     p->sub_vendor = strcpy(board->sub_vendor, "simulated");
@@ -134,13 +134,13 @@ static void connect(struct scmi_board *board)
     p->sample_ms = 100;
 }
 
-struct scmi_board *anyhv_scmi_board_read(FILE *stream, char why[SCMI_WHY])
+struct anyhv_scmi_board *anyhv_scmi_board_read(FILE *stream, char why[ANYHV_SCMI_WHY])
 {
-    struct scmi_board *board = calloc(1, sizeof(*board));
+    struct anyhv_scmi_board *board = calloc(1, sizeof(*board));
     struct file_reader r = {.board = board, .stream = stream};
 
     if (!board) {
-        snprintf(why, SCMI_WHY, "0: there is no memory for it");
+        snprintf(why, ANYHV_SCMI_WHY, "0: there is no memory for it");
         return NULL;
     }
     connect(board);
@@ -150,10 +150,10 @@ struct scmi_board *anyhv_scmi_board_read(FILE *stream, char why[SCMI_WHY])
     if (!r.bad_line && !board->platform.nagents)
         bad(&r, r.line, "there is no [agent NAME], so nobody could use it");
     if (!r.bad_line && anyhv_scmi_platform_init(&board->platform))
-        bad(&r, r.line, "resources belong to more than %u devices", SCMI_DEVICES);
+        bad(&r, r.line, "resources belong to more than %u devices", ANYHV_SCMI_DEVICES);
     if (!r.bad_line)
         return board;
-    snprintf(why, SCMI_WHY, "%d: %s", r.bad_line, r.why);
+    snprintf(why, ANYHV_SCMI_WHY, "%d: %s", r.bad_line, r.why);
     free(board);
     return NULL;
 }

@@ -13,7 +13,7 @@ enum {
 struct file_kind;
 
 struct file_reader {
-    struct scmi_board *board;
+    struct anyhv_scmi_board *board;
     FILE *stream;
     const struct file_kind *kind; /* of the section under way, or NULL */
     char section[FILE_SECTION];
@@ -21,10 +21,10 @@ struct file_reader {
     bool given[FILE_KEYS];
     char why[300];
     /* what the section describes */
-    struct scmi_clock *clock;
-    struct scmi_sensor *sensor;
-    struct scmi_reset *reset;
-    struct scmi_agent *agent;
+    struct anyhv_scmi_clock *clock;
+    struct anyhv_scmi_sensor *sensor;
+    struct anyhv_scmi_reset *reset;
+    struct anyhv_scmi_agent *agent;
 };
 
 struct file_key {

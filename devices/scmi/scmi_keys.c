@@ -59,7 +59,7 @@ bool anyhv_scmi_is_name(const char *text)
 {
     size_t len = strlen(text);
 
-    return len && len < SCMI_NAME &&
+    return len && len < ANYHV_SCMI_NAME &&
            strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == len;
 }
 
@@ -76,7 +76,7 @@ static bool next_word(const char **text, char word[32])
     return len;
 }
 
-static const char *set_device(const char *value, struct scmi_resource *resource)
+static const char *set_device(const char *value, struct anyhv_scmi_resource *resource)
 {
     return number32(value, 1, UINT32_MAX, &resource->device) ? NULL
                                                              : "a number from 1 to 4294967295";
@@ -106,7 +106,7 @@ static const char *platform_sample_ms(struct file_reader *r, const char *value)
 
 static const char *clock_begin(struct file_reader *r, const char *name)
 {
-    struct scmi_platform *p = &r->board->platform;
+    struct anyhv_scmi_platform *p = &r->board->platform;
     struct board_clock *own = &r->board->own_clock[p->nclocks];
 
     if (p->nclocks == BOARD_CLOCKS)
@@ -124,7 +124,7 @@ static const char *clock_begin(struct file_reader *r, const char *name)
 
 static const char *clock_end(struct file_reader *r)
 {
-    struct scmi_clock *clock = r->clock;
+    struct anyhv_scmi_clock *clock = r->clock;
 
     if (!clock->nrates)
         return "rates or range are missing";
@@ -211,7 +211,7 @@ static const char *clock_device(struct file_reader *r, const char *value)
 
 static const char *sensor_begin(struct file_reader *r, const char *name)
 {
-    struct scmi_platform *p = &r->board->platform;
+    struct anyhv_scmi_platform *p = &r->board->platform;
     struct board_sensor *own = &r->board->own_sensor[p->nsensors];
 
     if (p->nsensors == BOARD_SENSORS)
@@ -229,7 +229,7 @@ static const char *sensor_begin(struct file_reader *r, const char *name)
 
 static const char *sensor_end(struct file_reader *r)
 {
-    struct scmi_sensor *sensor = r->sensor;
+    struct anyhv_scmi_sensor *sensor = r->sensor;
 
     if (!sensor->type)
         return "type is missing";
@@ -289,7 +289,7 @@ static const char *sensor_value(struct file_reader *r, const char *value)
     uint8_t n = 0;
 
     while (next_word(&value, word)) {
-        if (n == SCMI_AXES || !number(word, -VALUE_MAX, VALUE_MAX, &r->sensor->base[n]))
+        if (n == ANYHV_SCMI_AXES || !number(word, -VALUE_MAX, VALUE_MAX, &r->sensor->base[n]))
             return "one number, or two or three for as many axes";
         n++;
     }
@@ -309,7 +309,7 @@ static const char *sensor_max(struct file_reader *r, const char *value)
 
 static const char *sensor_follows(struct file_reader *r, const char *value)
 {
-    struct scmi_platform *p = &r->board->platform;
+    struct anyhv_scmi_platform *p = &r->board->platform;
 
     for (unsigned i = 0; i < p->nclocks; i++) {
         if (strcmp(p->clocks[i].resource.name, value) == 0)
@@ -334,7 +334,7 @@ static const char *sensor_trips(struct file_reader *r, const char *value)
 {
     uint32_t n;
 
-    if (!number32(value, 1, SCMI_TRIPS, &n))
+    if (!number32(value, 1, ANYHV_SCMI_TRIPS, &n))
         return "a number from 1 to 4";
     r->sensor->trips = (uint8_t)n;
     return NULL;
@@ -386,7 +386,7 @@ static const char *sensor_device(struct file_reader *r, const char *value)
 
 static const char *reset_begin(struct file_reader *r, const char *name)
 {
-    struct scmi_platform *p = &r->board->platform;
+    struct anyhv_scmi_platform *p = &r->board->platform;
     char *own = r->board->reset_name[p->nresets];
 
     if (p->nresets == BOARD_RESETS)
@@ -423,7 +423,7 @@ static const char *reset_device(struct file_reader *r, const char *value)
 
 static const char *agent_begin(struct file_reader *r, const char *name)
 {
-    struct scmi_platform *p = &r->board->platform;
+    struct anyhv_scmi_platform *p = &r->board->platform;
     struct board_agent *own = &r->board->own_agent[p->nagents];
 
     if (p->nagents == BOARD_AGENTS)
@@ -434,7 +434,7 @@ static const char *agent_begin(struct file_reader *r, const char *name)
     }
     strcpy(own->name, name);
     r->agent = &p->agents[p->nagents++];
-    *r->agent = (struct scmi_agent){
+    *r->agent = (struct anyhv_scmi_agent){
         .name = own->name, .clocks = own->clock, .sensors = own->sensor, .resets = own->reset};
     return NULL;
 }
@@ -457,12 +457,12 @@ static bool take_access(char *word, bool *write)
 }
 
 /* The resource called @name of @n that begin at @first and are @size bytes long. */
-static struct scmi_resource *find(void *first, size_t size, unsigned n, const char *name)
+static struct anyhv_scmi_resource *find(void *first, size_t size, unsigned n, const char *name)
 {
     char *at = first;
 
     for (; n--; at += size) {
-        struct scmi_resource *resource = (void *)at;
+        struct anyhv_scmi_resource *resource = (void *)at;
 
         if (strcmp(resource->name, name) == 0)
             return resource;
@@ -474,7 +474,8 @@ static struct scmi_resource *find(void *first, size_t size, unsigned n, const ch
     what " that are described above, each at most once, with :read behind those that it may " \
          "only look at"
 
-static bool take_grant(char *word, void *first, size_t size, unsigned n, struct scmi_grant *grant)
+static bool take_grant(char *word, void *first, size_t size, unsigned n,
+                       struct anyhv_scmi_grant *grant)
 {
     return take_access(word, &grant->write) &&
            (grant->resource = find(first, size, n, word)) != NULL;
@@ -482,12 +483,12 @@ static bool take_grant(char *word, void *first, size_t size, unsigned n, struct 
 
 static const char *agent_clocks(struct file_reader *r, const char *value)
 {
-    struct scmi_platform *p = &r->board->platform;
-    struct scmi_agent *a = r->agent;
+    struct anyhv_scmi_platform *p = &r->board->platform;
+    struct anyhv_scmi_agent *a = r->agent;
     char word[32];
 
     while (next_word(&value, word)) {
-        struct scmi_grant *grant = &a->clocks[a->nclocks].grant;
+        struct anyhv_scmi_grant *grant = &a->clocks[a->nclocks].grant;
 
         if (a->nclocks == p->nclocks ||
             !take_grant(word, p->clocks, sizeof(*p->clocks), p->nclocks, grant))
@@ -503,12 +504,12 @@ static const char *agent_clocks(struct file_reader *r, const char *value)
 
 static const char *agent_sensors(struct file_reader *r, const char *value)
 {
-    struct scmi_platform *p = &r->board->platform;
-    struct scmi_agent *a = r->agent;
+    struct anyhv_scmi_platform *p = &r->board->platform;
+    struct anyhv_scmi_agent *a = r->agent;
     char word[32];
 
     while (next_word(&value, word)) {
-        struct scmi_grant *grant = &a->sensors[a->nsensors].grant;
+        struct anyhv_scmi_grant *grant = &a->sensors[a->nsensors].grant;
 
         if (a->nsensors == p->nsensors || strchr(word, ':') ||
             !take_grant(word, p->sensors, sizeof(*p->sensors), p->nsensors, grant))
@@ -524,12 +525,12 @@ static const char *agent_sensors(struct file_reader *r, const char *value)
 
 static const char *agent_resets(struct file_reader *r, const char *value)
 {
-    struct scmi_platform *p = &r->board->platform;
-    struct scmi_agent *a = r->agent;
+    struct anyhv_scmi_platform *p = &r->board->platform;
+    struct anyhv_scmi_agent *a = r->agent;
     char word[32];
 
     while (next_word(&value, word)) {
-        struct scmi_grant *grant = &a->resets[a->nresets].grant;
+        struct anyhv_scmi_grant *grant = &a->resets[a->nresets].grant;
 
         if (a->nresets == p->nresets ||
             !take_grant(word, p->resets, sizeof(*p->resets), p->nresets, grant))

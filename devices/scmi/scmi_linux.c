@@ -33,7 +33,7 @@ static bool read_number(const char *path, int64_t *value)
 /* On the worker's thread: the sampler is its own until this returns. */
 static void sample(struct anyhv_job *job)
 {
-    struct board_sampler *s = &((struct scmi_board *)job->priv)->sampler;
+    struct board_sampler *s = &((struct anyhv_scmi_board *)job->priv)->sampler;
 
     for (unsigned i = 0; i < s->n; i++)
         s->ok[i] = read_number(s->path[i], &s->value[i]);
@@ -41,11 +41,11 @@ static void sample(struct anyhv_job *job)
 
 static void sampled(struct anyhv_job *job, bool ran)
 {
-    struct scmi_board *board = job->priv;
+    struct anyhv_scmi_board *board = job->priv;
     struct board_sampler *s = &board->sampler;
 
     for (unsigned i = 0; i < s->n && ran; i++) {
-        struct scmi_sensor *sensor = &board->sensor[s->sensor[i]];
+        struct anyhv_scmi_sensor *sensor = &board->sensor[s->sensor[i]];
 
         if (!s->ok[i] && (!sensor->failed || !sensor->taken))
             anyhv_log(ANYHV_LOG_ERROR, "scmi.sensor", "sensor %s: no number can be read from %s",
@@ -58,12 +58,12 @@ static void sampled(struct anyhv_job *job, bool ran)
 
 static void again(struct anyhv_timer *timer)
 {
-    struct scmi_board *board = timer->priv;
+    struct anyhv_scmi_board *board = timer->priv;
 
     anyhv_worker_submit(board->sampler.worker, &board->sampler.job);
 }
 
-int anyhv_scmi_sampler_start(struct scmi_board *board)
+int anyhv_scmi_sampler_start(struct anyhv_scmi_board *board)
 {
     struct board_sampler *s = &board->sampler;
 
@@ -86,7 +86,7 @@ int anyhv_scmi_sampler_start(struct scmi_board *board)
     return ANYHV_OK;
 }
 
-void anyhv_scmi_sampler_stop(struct scmi_board *board)
+void anyhv_scmi_sampler_stop(struct anyhv_scmi_board *board)
 {
     if (!board->sampler.worker)
         return;

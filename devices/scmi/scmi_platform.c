@@ -6,7 +6,7 @@
 
 /* ---- permissions ---- */
 
-int anyhv_scmi_device(const struct scmi_platform *platform, uint32_t device)
+int anyhv_scmi_device(const struct anyhv_scmi_platform *platform, uint32_t device)
 {
     for (unsigned i = 0; i < platform->ndevices; i++) {
         if (platform->device[i] == device)
@@ -15,17 +15,18 @@ int anyhv_scmi_device(const struct scmi_platform *platform, uint32_t device)
     return -1;
 }
 
-static bool add_device(struct scmi_platform *platform, const struct scmi_resource *resource)
+static bool add_device(struct anyhv_scmi_platform *platform,
+                       const struct anyhv_scmi_resource *resource)
 {
     if (!resource->device || anyhv_scmi_device(platform, resource->device) >= 0)
         return true;
-    if (platform->ndevices == SCMI_DEVICES)
+    if (platform->ndevices == ANYHV_SCMI_DEVICES)
         return false;
     platform->device[platform->ndevices++] = resource->device;
     return true;
 }
 
-bool anyhv_scmi_denied(const struct scmi_agent *agent, uint32_t device, unsigned protocol)
+bool anyhv_scmi_denied(const struct anyhv_scmi_agent *agent, uint32_t device, unsigned protocol)
 {
     int at = device ? anyhv_scmi_device(agent->platform, device) : -1;
 
@@ -34,7 +35,7 @@ bool anyhv_scmi_denied(const struct scmi_agent *agent, uint32_t device, unsigned
 
 /* ---- coming up ---- */
 
-int anyhv_scmi_platform_init(struct scmi_platform *platform)
+int anyhv_scmi_platform_init(struct anyhv_scmi_platform *platform)
 {
     uint64_t now = platform->ops->now(platform);
     bool fits = true;
@@ -45,7 +46,7 @@ int anyhv_scmi_platform_init(struct scmi_platform *platform)
         fits &= add_device(platform, &platform->clocks[i].resource);
     }
     for (unsigned i = 0; i < platform->nsensors; i++) {
-        struct scmi_sensor *sensor = &platform->sensors[i];
+        struct anyhv_scmi_sensor *sensor = &platform->sensors[i];
 
         sensor->failed = sensor->external;
         sensor->taken = now;
@@ -68,15 +69,15 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-void anyhv_scmi_tick(struct scmi_platform *platform)
+void anyhv_scmi_tick(struct anyhv_scmi_platform *platform)
 {
-    uint64_t now = platform->ops->now(platform), next = SCMI_NEVER;
+    uint64_t now = platform->ops->now(platform), next = ANYHV_SCMI_NEVER;
 
     platform->ticking = true; /* what happens below is looked at below */
     for (unsigned i = 0; i < platform->nsensors; i++)
         anyhv_scmi_sensor_advance(&platform->sensors[i], now);
     for (unsigned i = 0; i < platform->nagents; i++) {
-        struct scmi_agent *agent = &platform->agents[i];
+        struct anyhv_scmi_agent *agent = &platform->agents[i];
 
         if (!agent->scmi)
             continue;
@@ -88,7 +89,7 @@ void anyhv_scmi_tick(struct scmi_platform *platform)
 }
 
 /* A tick too many does no harm. */
-void anyhv_scmi_schedule(struct scmi_platform *platform)
+void anyhv_scmi_schedule(struct anyhv_scmi_platform *platform)
 {
     if (!platform->ticking)
         platform->ops->wake(platform, platform->ops->now(platform));
@@ -96,33 +97,33 @@ void anyhv_scmi_schedule(struct scmi_platform *platform)
 
 /* ---- agents ---- */
 
-static void reset_clocks(struct scmi_platform *platform, struct scmi_agent *agent)
+static void reset_clocks(struct anyhv_scmi_platform *platform, struct anyhv_scmi_agent *agent)
 {
     for (unsigned i = 0; i < agent->nclocks; i++) {
-        struct scmi_agent_clock *own = &agent->clocks[i];
+        struct anyhv_scmi_agent_clock *own = &agent->clocks[i];
 
-        *own = (struct scmi_agent_clock){.grant = own->grant};
+        *own = (struct anyhv_scmi_agent_clock){.grant = own->grant};
         anyhv_scmi_clock_settle(platform, (void *)own->grant.resource, agent->id);
     }
 }
 
-static void reset_lines(struct scmi_platform *platform, struct scmi_agent *agent)
+static void reset_lines(struct anyhv_scmi_platform *platform, struct anyhv_scmi_agent *agent)
 {
     for (unsigned i = 0; i < agent->nresets; i++) {
-        struct scmi_agent_reset *own = &agent->resets[i];
+        struct anyhv_scmi_agent_reset *own = &agent->resets[i];
 
-        *own = (struct scmi_agent_reset){.grant = own->grant};
+        *own = (struct anyhv_scmi_agent_reset){.grant = own->grant};
         anyhv_scmi_reset_settle(platform, (void *)own->grant.resource);
     }
 }
 
-void anyhv_scmi_agent_reset(struct scmi_platform *platform, struct scmi_agent *agent)
+void anyhv_scmi_agent_reset(struct anyhv_scmi_platform *platform, struct anyhv_scmi_agent *agent)
 {
     agent->notify_errors = false;
     for (unsigned i = 0; i < agent->nsensors; i++) {
-        struct scmi_agent_sensor *own = &agent->sensors[i];
+        struct anyhv_scmi_agent_sensor *own = &agent->sensors[i];
 
-        *own = (struct scmi_agent_sensor){.grant = own->grant};
+        *own = (struct anyhv_scmi_agent_sensor){.grant = own->grant};
     }
     reset_clocks(platform, agent);
     reset_lines(platform, agent);

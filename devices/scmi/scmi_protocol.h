@@ -43,11 +43,11 @@ static inline uint32_t scmi_header(unsigned message, enum scmi_type type, unsign
 
 /* One command while it is answered. */
 struct scmi_call {
-    struct scmi *scmi;
-    struct scmi_platform *platform;
-    struct scmi_agent *agent;
-    struct scmi_grant *grant; /* of the resource that the command names, if it does */
-    uint32_t number;          /* which one it is */
+    struct anyhv_scmi *scmi;
+    struct anyhv_scmi_platform *platform;
+    struct anyhv_scmi_agent *agent;
+    struct anyhv_scmi_grant *grant; /* of the resource that the command names, if it does */
+    uint32_t number;                /* which one it is */
     uint32_t header;
     uint32_t param[SCMI_PARAMS];
     bool events; /* P2A_CHANNELS was negotiated: there are notifications and delayed responses */
@@ -76,8 +76,8 @@ struct scmi_protocol {
     unsigned ncommands;
     void (*attributes)(struct scmi_call *call);
     /* The resources of an agent. NULL, 0 of it: for base, which every agent has. */
-    unsigned (*count)(const struct scmi_agent *agent);
-    struct scmi_grant *(*grant)(struct scmi_agent *agent, uint32_t number);
+    unsigned (*count)(const struct anyhv_scmi_agent *agent);
+    struct anyhv_scmi_grant *(*grant)(struct anyhv_scmi_agent *agent, uint32_t number);
 };
 
 extern const struct scmi_protocol anyhv_scmi_base, anyhv_scmi_clock, anyhv_scmi_sensor,
@@ -87,7 +87,7 @@ extern const struct scmi_protocol anyhv_scmi_base, anyhv_scmi_clock, anyhv_scmi_
 
 /* The protocols of @agent beyond base, in the order of their numbers: writes up to @max, tells how
  * many. */
-unsigned anyhv_scmi_protocols(const struct scmi_agent *agent, uint8_t *ids, unsigned max);
+unsigned anyhv_scmi_protocols(const struct anyhv_scmi_agent *agent, uint8_t *ids, unsigned max);
 
 /* Bytes of the reply, little endian. What does not fit makes the answer COMMS_ERROR. */
 void anyhv_scmi_put(struct scmi_call *call, uint32_t word);
@@ -107,47 +107,49 @@ unsigned anyhv_scmi_page(const struct scmi_call *call, unsigned before, unsigned
                          unsigned left);
 
 /* Bytes of an event. */
-void anyhv_scmi_event_put(struct scmi_event *event, uint32_t word);
-void anyhv_scmi_event_put64(struct scmi_event *event, uint64_t value);
+void anyhv_scmi_event_put(struct anyhv_scmi_event *event, uint32_t word);
+void anyhv_scmi_event_put64(struct anyhv_scmi_event *event, uint64_t value);
 
 /* So many commands are in work that there is no place for another. */
-bool anyhv_scmi_busy(struct scmi *scmi);
+bool anyhv_scmi_busy(struct anyhv_scmi *scmi);
 /*
  * The command, when not busy, gets a delayed response in @ms, made by @finish; earlier if the guest
  * goes away. @silent: nobody wants to hear of it.
  */
 void anyhv_scmi_delay(struct scmi_call *call, uint32_t ms, uint64_t argument, bool silent,
-                      void (*finish)(struct scmi *scmi, struct scmi_event *event));
+                      void (*finish)(struct anyhv_scmi *scmi, struct anyhv_scmi_event *event));
 
 /* A notification for @agent: fill it in, then send it. NULL: its guest gets none. */
-struct scmi_event *anyhv_scmi_notice(struct scmi_agent *agent, unsigned protocol, unsigned message);
-void anyhv_scmi_send(struct scmi *scmi);
+struct anyhv_scmi_event *anyhv_scmi_notice(struct anyhv_scmi_agent *agent, unsigned protocol,
+                                           unsigned message);
+void anyhv_scmi_send(struct anyhv_scmi *scmi);
 
 /* Completes delayed responses that are due; the time of the next. */
-uint64_t anyhv_scmi_finish_due(struct scmi *scmi, uint64_t now);
+uint64_t anyhv_scmi_finish_due(struct anyhv_scmi *scmi, uint64_t now);
 
 /* ---- scmi_platform.c ---- */
 
 /* When something changed that may be due earlier than what was. */
-void anyhv_scmi_schedule(struct scmi_platform *platform);
+void anyhv_scmi_schedule(struct anyhv_scmi_platform *platform);
 
 /* @device has been denied to @agent, for @protocol. */
-bool anyhv_scmi_denied(const struct scmi_agent *agent, uint32_t device, unsigned protocol);
+bool anyhv_scmi_denied(const struct anyhv_scmi_agent *agent, uint32_t device, unsigned protocol);
 /* Its index, or -1. */
-int anyhv_scmi_device(const struct scmi_platform *platform, uint32_t device);
+int anyhv_scmi_device(const struct anyhv_scmi_platform *platform, uint32_t device);
 
 /* All that the agent asked for is taken back. */
-void anyhv_scmi_agent_reset(struct scmi_platform *platform, struct scmi_agent *agent);
+void anyhv_scmi_agent_reset(struct anyhv_scmi_platform *platform, struct anyhv_scmi_agent *agent);
 
 /* ---- scmi_clock.c, scmi_sensor.c, scmi_reset.c: policy, and what is due ---- */
 
 /* What the agents want is compared with what is; @by is who caused it. */
-void anyhv_scmi_clock_settle(struct scmi_platform *platform, struct scmi_clock *clock, uint32_t by);
+void anyhv_scmi_clock_settle(struct anyhv_scmi_platform *platform, struct anyhv_scmi_clock *clock,
+                             uint32_t by);
 /* Moves a simulated value on to @now. */
-void anyhv_scmi_sensor_advance(struct scmi_sensor *sensor, uint64_t now);
+void anyhv_scmi_sensor_advance(struct anyhv_scmi_sensor *sensor, uint64_t now);
 /* Trip points and updates of one agent; the time when to look again. */
-uint64_t anyhv_scmi_sensor_due(struct scmi_platform *platform, struct scmi_agent *agent,
+uint64_t anyhv_scmi_sensor_due(struct anyhv_scmi_platform *platform, struct anyhv_scmi_agent *agent,
                                uint64_t now);
-bool anyhv_scmi_reset_settle(struct scmi_platform *platform, struct scmi_reset *reset);
+bool anyhv_scmi_reset_settle(struct anyhv_scmi_platform *platform, struct anyhv_scmi_reset *reset);
 
 #endif

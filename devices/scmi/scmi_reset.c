@@ -20,32 +20,32 @@ enum {
 };
 #define COLD_RESET 0u /* the only state there is: architectural, everything is lost */
 
-static struct scmi_reset *of(const struct scmi_grant *grant)
+static struct anyhv_scmi_reset *of(const struct anyhv_scmi_grant *grant)
 {
     return (void *)grant->resource;
 }
 
-static struct scmi_agent_reset *own(const struct scmi_call *call)
+static struct anyhv_scmi_agent_reset *own(const struct scmi_call *call)
 {
     return (void *)call->grant;
 }
 
-static unsigned count(const struct scmi_agent *agent)
+static unsigned count(const struct anyhv_scmi_agent *agent)
 {
     return agent->nresets;
 }
 
-static struct scmi_grant *grant(struct scmi_agent *agent, uint32_t number)
+static struct anyhv_scmi_grant *grant(struct anyhv_scmi_agent *agent, uint32_t number)
 {
     return number < agent->nresets ? &agent->resets[number].grant : NULL;
 }
 
 /* ---- policy ---- */
 
-static bool wanted(const struct scmi_platform *platform, const struct scmi_reset *reset)
+static bool wanted(const struct anyhv_scmi_platform *platform, const struct anyhv_scmi_reset *reset)
 {
     for (unsigned i = 0; i < platform->nagents; i++) {
-        const struct scmi_agent *agent = &platform->agents[i];
+        const struct anyhv_scmi_agent *agent = &platform->agents[i];
 
         for (unsigned k = 0; k < agent->nresets; k++) {
             if (of(&agent->resets[k].grant) == reset && agent->resets[k].asserted)
@@ -55,7 +55,7 @@ static bool wanted(const struct scmi_platform *platform, const struct scmi_reset
     return reset->holds;
 }
 
-bool anyhv_scmi_reset_settle(struct scmi_platform *platform, struct scmi_reset *reset)
+bool anyhv_scmi_reset_settle(struct anyhv_scmi_platform *platform, struct anyhv_scmi_reset *reset)
 {
     bool asserted = wanted(platform, reset);
 
@@ -67,13 +67,14 @@ bool anyhv_scmi_reset_settle(struct scmi_platform *platform, struct scmi_reset *
     return true;
 }
 
-static void notify(struct scmi_platform *platform, const struct scmi_reset *reset, uint32_t by)
+static void notify(struct anyhv_scmi_platform *platform, const struct anyhv_scmi_reset *reset,
+                   uint32_t by)
 {
     for (unsigned i = 0; i < platform->nagents; i++) {
-        struct scmi_agent *agent = &platform->agents[i];
+        struct anyhv_scmi_agent *agent = &platform->agents[i];
 
         for (unsigned k = 0; k < agent->nresets; k++) {
-            struct scmi_event *event = NULL;
+            struct anyhv_scmi_event *event = NULL;
 
             if (of(&agent->resets[k].grant) == reset && agent->resets[k].notify)
                 event = anyhv_scmi_notice(agent, ID, RESET_ISSUED);
@@ -96,7 +97,7 @@ static void attributes(struct scmi_call *call)
 
 static enum scmi_status domain_attributes(struct scmi_call *call)
 {
-    const struct scmi_reset *reset = of(call->grant);
+    const struct anyhv_scmi_reset *reset = of(call->grant);
     uint32_t flags = call->events ? NOTIFIES | (reset->hold_ms ? CAN_ASYNC : 0) : 0;
 
     anyhv_scmi_put(call, flags);
@@ -106,7 +107,7 @@ static enum scmi_status domain_attributes(struct scmi_call *call)
 }
 
 /* Asserts the line on top of what agents assert. */
-static bool begin(struct scmi_platform *platform, struct scmi_reset *reset)
+static bool begin(struct anyhv_scmi_platform *platform, struct anyhv_scmi_reset *reset)
 {
     reset->holds++;
     if (anyhv_scmi_reset_settle(platform, reset)) {
@@ -117,13 +118,13 @@ static bool begin(struct scmi_platform *platform, struct scmi_reset *reset)
     return false;
 }
 
-static bool end(struct scmi_platform *platform, struct scmi_reset *reset)
+static bool end(struct anyhv_scmi_platform *platform, struct anyhv_scmi_reset *reset)
 {
     reset->holds--;
     return anyhv_scmi_reset_settle(platform, reset);
 }
 
-static void is_over(struct scmi *scmi, struct scmi_event *event)
+static void is_over(struct anyhv_scmi *scmi, struct anyhv_scmi_event *event)
 {
     bool ok = end(scmi->platform, of(&scmi->agent->resets[event->number].grant));
 
@@ -134,7 +135,7 @@ static void is_over(struct scmi *scmi, struct scmi_event *event)
 
 static enum scmi_status pulse(struct scmi_call *call, bool async)
 {
-    struct scmi_reset *reset = of(call->grant);
+    struct anyhv_scmi_reset *reset = of(call->grant);
 
     if (call->again)
         return SCMI_GENERIC_ERROR; /* it may have happened; once more would be a second reset */
@@ -152,7 +153,7 @@ static enum scmi_status pulse(struct scmi_call *call, bool async)
 
 static enum scmi_status hold(struct scmi_call *call, bool asserted)
 {
-    struct scmi_reset *reset = of(call->grant);
+    struct anyhv_scmi_reset *reset = of(call->grant);
     bool before = own(call)->asserted;
 
     own(call)->asserted = asserted;

@@ -41,22 +41,22 @@ enum {
 #define WANT_STAMPS   2u
 #define CONFIG_UNUSED 0x1fcu
 
-static struct scmi_sensor *of(const struct scmi_grant *grant)
+static struct anyhv_scmi_sensor *of(const struct anyhv_scmi_grant *grant)
 {
     return (void *)grant->resource;
 }
 
-static struct scmi_agent_sensor *own(const struct scmi_call *call)
+static struct anyhv_scmi_agent_sensor *own(const struct scmi_call *call)
 {
     return (void *)call->grant;
 }
 
-static unsigned count(const struct scmi_agent *agent)
+static unsigned count(const struct anyhv_scmi_agent *agent)
 {
     return agent->nsensors;
 }
 
-static struct scmi_grant *grant(struct scmi_agent *agent, uint32_t number)
+static struct anyhv_scmi_grant *grant(struct anyhv_scmi_agent *agent, uint32_t number)
 {
     return number < agent->nsensors ? &agent->sensors[number].grant : NULL;
 }
@@ -69,15 +69,15 @@ static uint32_t exponent(int value)
 
 /* ---- values ---- */
 
-static int64_t target(const struct scmi_sensor *sensor)
+static int64_t target(const struct anyhv_scmi_sensor *sensor)
 {
-    const struct scmi_clock *clock = sensor->follows;
+    const struct anyhv_scmi_clock *clock = sensor->follows;
 
     return sensor->base[0] +
            (clock && clock->on ? (int64_t)(clock->rate / 1000000) * sensor->per_mhz : 0);
 }
 
-void anyhv_scmi_sensor_advance(struct scmi_sensor *sensor, uint64_t now)
+void anyhv_scmi_sensor_advance(struct anyhv_scmi_sensor *sensor, uint64_t now)
 {
     int64_t way = target(sensor) - sensor->value[0], step;
     uint64_t passed = now - sensor->taken;
@@ -96,7 +96,7 @@ void anyhv_scmi_sensor_advance(struct scmi_sensor *sensor, uint64_t now)
     }
 }
 
-void anyhv_scmi_sensor_set(struct scmi_platform *platform, struct scmi_sensor *sensor,
+void anyhv_scmi_sensor_set(struct anyhv_scmi_platform *platform, struct anyhv_scmi_sensor *sensor,
                            const int64_t *values)
 {
     bool failed = !values;
@@ -111,24 +111,26 @@ void anyhv_scmi_sensor_set(struct scmi_platform *platform, struct scmi_sensor *s
     anyhv_scmi_schedule(platform);
 }
 
-static uint64_t stamp_of(struct scmi_platform *platform, const struct scmi_agent_sensor *view)
+static uint64_t stamp_of(struct anyhv_scmi_platform *platform,
+                         const struct anyhv_scmi_agent_sensor *view)
 {
-    const struct scmi_sensor *sensor = of(&view->grant);
+    const struct anyhv_scmi_sensor *sensor = of(&view->grant);
 
     if (!view->stamp)
         return 0;
     return sensor->external ? sensor->taken : platform->ops->now(platform);
 }
 
-static unsigned values_of(const struct scmi_sensor *sensor)
+static unsigned values_of(const struct anyhv_scmi_sensor *sensor)
 {
     return sensor->axes ? sensor->axes : 1;
 }
 
-static void event_readings(struct scmi_platform *platform, const struct scmi_agent_sensor *view,
-                           struct scmi_event *event)
+static void event_readings(struct anyhv_scmi_platform *platform,
+                           const struct anyhv_scmi_agent_sensor *view,
+                           struct anyhv_scmi_event *event)
 {
-    const struct scmi_sensor *sensor = of(&view->grant);
+    const struct anyhv_scmi_sensor *sensor = of(&view->grant);
 
     for (unsigned i = 0; i < values_of(sensor); i++) {
         anyhv_scmi_event_put64(event, (uint64_t)sensor->value[i]);
@@ -138,9 +140,9 @@ static void event_readings(struct scmi_platform *platform, const struct scmi_age
 
 /* ---- what happens by itself ---- */
 
-static void send_tripped(struct scmi_agent *agent, uint32_t number, unsigned trip, bool up)
+static void send_tripped(struct anyhv_scmi_agent *agent, uint32_t number, unsigned trip, bool up)
 {
-    struct scmi_event *event = anyhv_scmi_notice(agent, ID, TRIPPED);
+    struct anyhv_scmi_event *event = anyhv_scmi_notice(agent, ID, TRIPPED);
 
     if (!event)
         return;
@@ -151,14 +153,14 @@ static void send_tripped(struct scmi_agent *agent, uint32_t number, unsigned tri
 }
 
 /* True if there are trip points to look at again. */
-static bool look_at_trips(struct scmi_agent *agent, uint32_t number)
+static bool look_at_trips(struct anyhv_scmi_agent *agent, uint32_t number)
 {
-    struct scmi_agent_sensor *view = &agent->sensors[number];
-    const struct scmi_sensor *sensor = of(&view->grant);
+    struct anyhv_scmi_agent_sensor *view = &agent->sensors[number];
+    const struct anyhv_scmi_sensor *sensor = of(&view->grant);
     bool any = false;
 
     for (unsigned i = 0; i < sensor->trips && !sensor->failed && !view->off; i++) {
-        struct scmi_trip *trip = &view->trip[i];
+        struct anyhv_scmi_trip *trip = &view->trip[i];
         bool above = sensor->value[0] >= trip->value;
 
         if (!trip->mode)
@@ -171,10 +173,11 @@ static bool look_at_trips(struct scmi_agent *agent, uint32_t number)
     return any;
 }
 
-static void send_update(struct scmi_platform *platform, struct scmi_agent *agent, uint32_t number)
+static void send_update(struct anyhv_scmi_platform *platform, struct anyhv_scmi_agent *agent,
+                        uint32_t number)
 {
-    struct scmi_agent_sensor *view = &agent->sensors[number];
-    struct scmi_event *event =
+    struct anyhv_scmi_agent_sensor *view = &agent->sensors[number];
+    struct anyhv_scmi_event *event =
         of(&view->grant)->failed ? NULL : anyhv_scmi_notice(agent, ID, UPDATED);
 
     if (!event)
@@ -186,13 +189,13 @@ static void send_update(struct scmi_platform *platform, struct scmi_agent *agent
 }
 
 /* Updates that were missed are not made up for. */
-static uint64_t look_at_update(struct scmi_platform *platform, struct scmi_agent *agent,
+static uint64_t look_at_update(struct anyhv_scmi_platform *platform, struct anyhv_scmi_agent *agent,
                                uint32_t number, uint64_t now)
 {
-    struct scmi_agent_sensor *view = &agent->sensors[number];
+    struct anyhv_scmi_agent_sensor *view = &agent->sensors[number];
 
     if (!view->notify_update || view->off)
-        return SCMI_NEVER;
+        return ANYHV_SCMI_NEVER;
     if (view->next_update <= now) {
         send_update(platform, agent, number);
         view->next_update += view->interval_ms;
@@ -202,10 +205,10 @@ static uint64_t look_at_update(struct scmi_platform *platform, struct scmi_agent
     return view->next_update;
 }
 
-uint64_t anyhv_scmi_sensor_due(struct scmi_platform *platform, struct scmi_agent *agent,
+uint64_t anyhv_scmi_sensor_due(struct anyhv_scmi_platform *platform, struct anyhv_scmi_agent *agent,
                                uint64_t now)
 {
-    uint64_t next = SCMI_NEVER;
+    uint64_t next = ANYHV_SCMI_NEVER;
 
     for (uint32_t i = 0; i < agent->nsensors; i++) {
         uint64_t update = look_at_update(platform, agent, i, now);
@@ -220,7 +223,7 @@ uint64_t anyhv_scmi_sensor_due(struct scmi_platform *platform, struct scmi_agent
 
 /* ---- descriptions ---- */
 
-static bool has_async(const struct scmi_call *call, const struct scmi_sensor *sensor)
+static bool has_async(const struct scmi_call *call, const struct anyhv_scmi_sensor *sensor)
 {
     return call->events && sensor->read_ms;
 }
@@ -232,12 +235,12 @@ static void attributes(struct scmi_call *call)
 
     for (unsigned i = 0; i < call->agent->nsensors; i++)
         async |= has_async(call, of(&call->agent->sensors[i].grant));
-    anyhv_scmi_put(call, call->agent->nsensors | (async ? SCMI_DELAYED << 16 : 0));
+    anyhv_scmi_put(call, call->agent->nsensors | (async ? ANYHV_SCMI_DELAYED << 16 : 0));
     anyhv_scmi_put64(call, 0);
     anyhv_scmi_put(call, 0);
 }
 
-static unsigned description_bytes(const struct scmi_sensor *sensor)
+static unsigned description_bytes(const struct anyhv_scmi_sensor *sensor)
 {
     if (!sensor->bounded)
         return 28;
@@ -245,7 +248,7 @@ static unsigned description_bytes(const struct scmi_sensor *sensor)
 }
 
 /* A resolution of one unit. */
-static void put_limits(struct scmi_call *call, const struct scmi_sensor *sensor)
+static void put_limits(struct scmi_call *call, const struct anyhv_scmi_sensor *sensor)
 {
     anyhv_scmi_put(call, exponent(sensor->scale) << 27 | 1);
     anyhv_scmi_put64(call, (uint64_t)sensor->min);
@@ -254,7 +257,7 @@ static void put_limits(struct scmi_call *call, const struct scmi_sensor *sensor)
 
 static void put_description(struct scmi_call *call, uint32_t number)
 {
-    const struct scmi_sensor *sensor = of(&call->agent->sensors[number].grant);
+    const struct anyhv_scmi_sensor *sensor = of(&call->agent->sensors[number].grant);
     uint32_t low = sensor->bounded ? EXTENDED : 0;
 
     if (call->events)
@@ -293,10 +296,10 @@ static enum scmi_status description_get(struct scmi_call *call)
     return SCMI_SUCCESS;
 }
 
-static void put_axis(struct scmi_call *call, const struct scmi_sensor *sensor, uint32_t axis)
+static void put_axis(struct scmi_call *call, const struct anyhv_scmi_sensor *sensor, uint32_t axis)
 {
     /* Linux looks for what stands behind the underscore. */
-    static const char *const names[SCMI_AXES] = {"axis_X", "axis_Y", "axis_Z"};
+    static const char *const names[ANYHV_SCMI_AXES] = {"axis_X", "axis_Y", "axis_Z"};
 
     anyhv_scmi_put(call, axis);
     anyhv_scmi_put(call, sensor->bounded ? EXTENDED : 0);
@@ -308,7 +311,7 @@ static void put_axis(struct scmi_call *call, const struct scmi_sensor *sensor, u
 
 static enum scmi_status axis_description_get(struct scmi_call *call)
 {
-    const struct scmi_sensor *sensor = of(call->grant);
+    const struct anyhv_scmi_sensor *sensor = of(call->grant);
     uint32_t first = call->param[1], n;
 
     if (!sensor->axes)
@@ -325,7 +328,7 @@ static enum scmi_status axis_description_get(struct scmi_call *call)
 /* Intervals: 20:5 a number, 4:0 its power of ten, in seconds. */
 static enum scmi_status list_update_intervals(struct scmi_call *call)
 {
-    const struct scmi_sensor *sensor = of(call->grant);
+    const struct anyhv_scmi_sensor *sensor = of(call->grant);
     uint32_t first = call->param[1], n;
 
     if (!sensor->nintervals)
@@ -342,10 +345,10 @@ static enum scmi_status list_update_intervals(struct scmi_call *call)
 
 /* ---- readings ---- */
 
-static void was_read(struct scmi *scmi, struct scmi_event *event)
+static void was_read(struct anyhv_scmi *scmi, struct anyhv_scmi_event *event)
 {
-    struct scmi_agent_sensor *view = &scmi->agent->sensors[event->number];
-    struct scmi_sensor *sensor = of(&view->grant);
+    struct anyhv_scmi_agent_sensor *view = &scmi->agent->sensors[event->number];
+    struct anyhv_scmi_sensor *sensor = of(&view->grant);
 
     anyhv_scmi_sensor_advance(sensor, scmi->platform->ops->now(scmi->platform));
     if (sensor->failed) {
@@ -357,7 +360,7 @@ static void was_read(struct scmi *scmi, struct scmi_event *event)
     event_readings(scmi->platform, view, event);
 }
 
-static enum scmi_status read_async(struct scmi_call *call, const struct scmi_sensor *sensor)
+static enum scmi_status read_async(struct scmi_call *call, const struct anyhv_scmi_sensor *sensor)
 {
     if (!has_async(call, sensor))
         return SCMI_NOT_SUPPORTED;
@@ -370,7 +373,7 @@ static enum scmi_status read_async(struct scmi_call *call, const struct scmi_sen
 /* A sensor that the agent has switched off is not there for it. */
 static enum scmi_status reading_get(struct scmi_call *call)
 {
-    struct scmi_sensor *sensor = of(call->grant);
+    struct anyhv_scmi_sensor *sensor = of(call->grant);
 
     if (call->param[1] & ~READ_ASYNC)
         return SCMI_INVALID_PARAMETERS;
@@ -402,7 +405,7 @@ static enum scmi_status trip_point_notify(struct scmi_call *call)
 
 static enum scmi_status trip_point_config(struct scmi_call *call)
 {
-    struct scmi_sensor *sensor = of(call->grant);
+    struct anyhv_scmi_sensor *sensor = of(call->grant);
     uint32_t control = call->param[1];
     int64_t value = (int64_t)(call->param[2] | (uint64_t)call->param[3] << 32);
 
@@ -411,7 +414,7 @@ static enum scmi_status trip_point_config(struct scmi_call *call)
     if (control & ~TRIP_CONTROL || TRIP_ID(control) >= sensor->trips)
         return SCMI_INVALID_PARAMETERS;
     anyhv_scmi_sensor_advance(sensor, call->platform->ops->now(call->platform));
-    own(call)->trip[TRIP_ID(control)] = (struct scmi_trip){
+    own(call)->trip[TRIP_ID(control)] = (struct anyhv_scmi_trip){
         .value = value,
         .mode = control & TRIP_MODES,
         .above = sensor->value[0] >= value,
@@ -420,9 +423,9 @@ static enum scmi_status trip_point_config(struct scmi_call *call)
     return SCMI_SUCCESS;
 }
 
-static uint16_t interval_of(const struct scmi_agent_sensor *view)
+static uint16_t interval_of(const struct anyhv_scmi_agent_sensor *view)
 {
-    const struct scmi_sensor *sensor = of(&view->grant);
+    const struct anyhv_scmi_sensor *sensor = of(&view->grant);
 
     return view->interval_ms || !sensor->nintervals ? view->interval_ms : sensor->intervals_ms[0];
 }
@@ -430,7 +433,7 @@ static uint16_t interval_of(const struct scmi_agent_sensor *view)
 /* The interval is always said in milliseconds. */
 static enum scmi_status config_get(struct scmi_call *call)
 {
-    const struct scmi_agent_sensor *view = own(call);
+    const struct anyhv_scmi_agent_sensor *view = own(call);
 
     anyhv_scmi_put(call, (uint32_t)interval_of(view) << 16 | exponent(MILLISECONDS) << 11 |
                              (view->stamp ? WANT_STAMPS : 0) | (view->off ? 0 : ENABLE));
@@ -454,7 +457,8 @@ static uint64_t to_ms(uint32_t number, uint32_t power)
 }
 
 /* Rounding: 0 down, 1 up, 2 whichever is nearer. 0: there is none in that direction. */
-static uint16_t round_interval(const struct scmi_sensor *sensor, uint64_t ms, unsigned rounding)
+static uint16_t round_interval(const struct anyhv_scmi_sensor *sensor, uint64_t ms,
+                               unsigned rounding)
 {
     uint16_t below = 0, above = 0;
 
@@ -471,8 +475,8 @@ static uint16_t round_interval(const struct scmi_sensor *sensor, uint64_t ms, un
 
 static enum scmi_status config_set(struct scmi_call *call)
 {
-    struct scmi_agent_sensor *view = own(call);
-    const struct scmi_sensor *sensor = of(call->grant);
+    struct anyhv_scmi_agent_sensor *view = own(call);
+    const struct anyhv_scmi_sensor *sensor = of(call->grant);
     uint32_t config = call->param[1], number = config >> 16, rounding = config >> 9 & 3;
     uint16_t interval = interval_of(view);
 
@@ -493,7 +497,7 @@ static enum scmi_status config_set(struct scmi_call *call)
 
 static enum scmi_status continuous_update_notify(struct scmi_call *call)
 {
-    struct scmi_agent_sensor *view = own(call);
+    struct anyhv_scmi_agent_sensor *view = own(call);
 
     if (!of(call->grant)->nintervals)
         return SCMI_NOT_SUPPORTED;

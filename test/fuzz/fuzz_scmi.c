@@ -20,7 +20,7 @@
 #define RING 32u
 
 struct guest {
-    struct scmi scmi;
+    struct anyhv_scmi scmi;
     struct anyhv_loopback lb;
     struct anyhv_loopback_options options;
     struct anyhv_dev *dev;
@@ -34,87 +34,87 @@ struct guest {
 };
 
 struct machine {
-    struct scmi_platform platform; /* first: found behind its address */
+    struct anyhv_scmi_platform platform; /* first: found behind its address */
     struct fuzz_input *in;
-    struct scmi_clock clock[2];
-    struct scmi_sensor sensor[3];
-    struct scmi_reset reset[2];
-    struct scmi_agent agent[2];
-    struct scmi_agent_clock agent_clock[2][2];
-    struct scmi_agent_sensor agent_sensor[2][3];
-    struct scmi_agent_reset agent_reset[2][2];
+    struct anyhv_scmi_clock clock[2];
+    struct anyhv_scmi_sensor sensor[3];
+    struct anyhv_scmi_reset reset[2];
+    struct anyhv_scmi_agent agent[2];
+    struct anyhv_scmi_agent_clock agent_clock[2][2];
+    struct anyhv_scmi_agent_sensor agent_sensor[2][3];
+    struct anyhv_scmi_agent_reset agent_reset[2][2];
     struct guest guest[2];
     uint64_t now, wake;
 };
 
 /* ---- the platform ---- */
 
-static uint64_t now(struct scmi_platform *platform)
+static uint64_t now(struct anyhv_scmi_platform *platform)
 {
     return ((struct machine *)(void *)platform)->now;
 }
 
-static void wake(struct scmi_platform *platform, uint64_t at)
+static void wake(struct anyhv_scmi_platform *platform, uint64_t at)
 {
     ((struct machine *)(void *)platform)->wake = at;
 }
 
-static const struct scmi_platform_ops ops = {.now = now, .wake = wake};
+static const struct anyhv_scmi_platform_ops ops = {.now = now, .wake = wake};
 static const uint64_t rates[] = {500000000, 1000000000, 1500000000}, range[] = {1000, 100000000, 7};
 static const uint16_t intervals[] = {5, 100};
 
 static void build_platform(struct machine *m)
 {
-    m->clock[0] = (struct scmi_clock){
+    m->clock[0] = (struct anyhv_scmi_clock){
         .resource = {"list", 1}, .rates = rates, .nrates = 3, .settle_ms = 5, .rate = 500000000};
-    m->clock[1] = (struct scmi_clock){
+    m->clock[1] = (struct anyhv_scmi_clock){
         .resource = {"range", 2}, .rates = range, .nrates = 3, .range = true, .rate = 1000};
-    m->sensor[0] = (struct scmi_sensor){.resource = {"temp", 1},
-                                        .type = 2,
-                                        .trips = 2,
-                                        .timestamps = true,
-                                        .follows = &m->clock[0],
-                                        .per_mhz = 20,
-                                        .speed = 5000};
-    m->sensor[1] = (struct scmi_sensor){.resource = {"axes", 0},
-                                        .type = 89,
-                                        .axes = 3,
-                                        .bounded = true,
-                                        .max = 10,
-                                        .intervals_ms = intervals,
-                                        .nintervals = 2};
-    m->sensor[2] = (struct scmi_sensor){
+    m->sensor[0] = (struct anyhv_scmi_sensor){.resource = {"temp", 1},
+                                              .type = 2,
+                                              .trips = 2,
+                                              .timestamps = true,
+                                              .follows = &m->clock[0],
+                                              .per_mhz = 20,
+                                              .speed = 5000};
+    m->sensor[1] = (struct anyhv_scmi_sensor){.resource = {"axes", 0},
+                                              .type = 89,
+                                              .axes = 3,
+                                              .bounded = true,
+                                              .max = 10,
+                                              .intervals_ms = intervals,
+                                              .nintervals = 2};
+    m->sensor[2] = (struct anyhv_scmi_sensor){
         .resource = {"file", 3}, .type = 5, .external = true, .read_ms = 3, .trips = 1};
-    m->reset[0] = (struct scmi_reset){.resource = {"slow", 1}, .hold_ms = 4};
-    m->reset[1] = (struct scmi_reset){.resource = {"fast", 0}};
+    m->reset[0] = (struct anyhv_scmi_reset){.resource = {"slow", 1}, .hold_ms = 4};
+    m->reset[1] = (struct anyhv_scmi_reset){.resource = {"fast", 0}};
     for (unsigned a = 0; a < 2; a++) {
         for (unsigned i = 0; i < 2; i++) {
-            m->agent_clock[a][i].grant = (struct scmi_grant){&m->clock[i].resource, !a || i};
-            m->agent_reset[a][i].grant = (struct scmi_grant){&m->reset[i].resource, !a || i};
+            m->agent_clock[a][i].grant = (struct anyhv_scmi_grant){&m->clock[i].resource, !a || i};
+            m->agent_reset[a][i].grant = (struct anyhv_scmi_grant){&m->reset[i].resource, !a || i};
         }
         for (unsigned i = 0; i < 3; i++)
-            m->agent_sensor[a][i].grant = (struct scmi_grant){&m->sensor[i].resource, true};
-        m->agent[a] = (struct scmi_agent){.name = "agent",
-                                          .trusted = !a,
-                                          .clocks = m->agent_clock[a],
-                                          .sensors = m->agent_sensor[a],
-                                          .resets = m->agent_reset[a],
-                                          .nclocks = 2,
-                                          .nsensors = 3,
-                                          .nresets = 2};
+            m->agent_sensor[a][i].grant = (struct anyhv_scmi_grant){&m->sensor[i].resource, true};
+        m->agent[a] = (struct anyhv_scmi_agent){.name = "agent",
+                                                .trusted = !a,
+                                                .clocks = m->agent_clock[a],
+                                                .sensors = m->agent_sensor[a],
+                                                .resets = m->agent_reset[a],
+                                                .nclocks = 2,
+                                                .nsensors = 3,
+                                                .nresets = 2};
     }
-    m->wake = SCMI_NEVER;
-    m->platform = (struct scmi_platform){.ops = &ops,
-                                         .sub_vendor = "fuzz",
-                                         .clocks = m->clock,
-                                         .sensors = m->sensor,
-                                         .resets = m->reset,
-                                         .agents = m->agent,
-                                         .nclocks = 2,
-                                         .nsensors = 3,
-                                         .nresets = 2,
-                                         .nagents = 2,
-                                         .sample_ms = 10};
+    m->wake = ANYHV_SCMI_NEVER;
+    m->platform = (struct anyhv_scmi_platform){.ops = &ops,
+                                               .sub_vendor = "fuzz",
+                                               .clocks = m->clock,
+                                               .sensors = m->sensor,
+                                               .resets = m->reset,
+                                               .agents = m->agent,
+                                               .nclocks = 2,
+                                               .nsensors = 3,
+                                               .nresets = 2,
+                                               .nagents = 2,
+                                               .sample_ms = 10};
     fuzz_assert(anyhv_scmi_platform_init(&m->platform) == ANYHV_OK);
 }
 
@@ -254,7 +254,7 @@ static void step_pass(struct machine *m, struct guest *g)
     while (m->wake <= end) {
         if (m->wake > m->now)
             m->now = m->wake;
-        m->wake = SCMI_NEVER;
+        m->wake = ANYHV_SCMI_NEVER;
         anyhv_scmi_tick(&m->platform);
     }
     m->now = end;

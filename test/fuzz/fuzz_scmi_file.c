@@ -8,24 +8,24 @@
 #include <anyhv/devices/scmi_host.h>
 #include <string.h>
 
-static void use_clock(const struct scmi_clock *clock)
+static void use_clock(const struct anyhv_scmi_clock *clock)
 {
     fuzz_assert(clock->nrates >= 1 && clock->rate >= clock->rates[0]);
     fuzz_assert(!clock->range || (clock->nrates == 3 && clock->rates[2] >= 1));
     for (unsigned i = 1; i < clock->nrates && !clock->range; i++)
         fuzz_assert(clock->rates[i] > clock->rates[i - 1]);
-    fuzz_assert(strlen(clock->resource.name) < SCMI_NAME);
+    fuzz_assert(strlen(clock->resource.name) < ANYHV_SCMI_NAME);
 }
 
-static void use_sensor(const struct scmi_sensor *sensor)
+static void use_sensor(const struct anyhv_scmi_sensor *sensor)
 {
-    fuzz_assert(sensor->type && sensor->axes <= SCMI_AXES && sensor->axes != 1);
-    fuzz_assert(sensor->trips <= SCMI_TRIPS && !(sensor->axes && sensor->trips));
+    fuzz_assert(sensor->type && sensor->axes <= ANYHV_SCMI_AXES && sensor->axes != 1);
+    fuzz_assert(sensor->trips <= ANYHV_SCMI_TRIPS && !(sensor->axes && sensor->trips));
     for (unsigned i = 0; i < sensor->nintervals; i++)
         fuzz_use((uint8_t)sensor->intervals_ms[i]);
 }
 
-static void use_agent(const struct scmi_agent *agent)
+static void use_agent(const struct anyhv_scmi_agent *agent)
 {
     for (unsigned i = 0; i < agent->nclocks; i++)
         fuzz_assert(agent->clocks[i].grant.resource != NULL);
@@ -35,9 +35,9 @@ static void use_agent(const struct scmi_agent *agent)
         fuzz_assert(agent->resets[i].grant.resource != NULL);
 }
 
-static void use(struct scmi_board *board)
+static void use(struct anyhv_scmi_board *board)
 {
-    struct scmi_platform *p = anyhv_scmi_board_platform(board);
+    struct anyhv_scmi_platform *p = anyhv_scmi_board_platform(board);
 
     fuzz_assert(p->nagents >= 1 && p->sample_ms >= 1);
     for (unsigned i = 0; i < p->nclocks; i++)
@@ -52,8 +52,8 @@ static void use(struct scmi_board *board)
 void fuzz_one(struct fuzz_input *in)
 {
     uint8_t *text = fuzz_alloc(in->left + 1);
-    char why[SCMI_WHY];
-    struct scmi_board *board;
+    char why[ANYHV_SCMI_WHY];
+    struct anyhv_scmi_board *board;
     FILE *stream;
 
     memcpy(text, in->at, in->left);

@@ -5,23 +5,24 @@
 
 /* ---- the platform ---- */
 
-static struct scmi_bench *of(struct scmi_platform *platform)
+static struct scmi_bench *of(struct anyhv_scmi_platform *platform)
 {
     return (void *)platform;
 }
 
-static uint64_t bench_now(struct scmi_platform *platform)
+static uint64_t bench_now(struct anyhv_scmi_platform *platform)
 {
     return of(platform)->now;
 }
 
-static void bench_wake(struct scmi_platform *platform, uint64_t at)
+static void bench_wake(struct anyhv_scmi_platform *platform, uint64_t at)
 {
     of(platform)->wake = at;
 }
 
-static void bench_refused(struct scmi_platform *platform, const struct scmi_agent *agent,
-                          unsigned protocol, unsigned message, uint32_t number)
+static void bench_refused(struct anyhv_scmi_platform *platform,
+                          const struct anyhv_scmi_agent *agent, unsigned protocol, unsigned message,
+                          uint32_t number)
 {
     assert_non_null(agent->name);
     assert_in_range(protocol, BASE, RESET);
@@ -30,7 +31,7 @@ static void bench_refused(struct scmi_platform *platform, const struct scmi_agen
     of(platform)->refused++;
 }
 
-static bool bench_reset_line(struct scmi_platform *platform, struct scmi_reset *reset,
+static bool bench_reset_line(struct anyhv_scmi_platform *platform, struct anyhv_scmi_reset *reset,
                              bool asserted)
 {
     assert_int_not_equal(reset->asserted, asserted);
@@ -40,7 +41,7 @@ static bool bench_reset_line(struct scmi_platform *platform, struct scmi_reset *
     return true;
 }
 
-static const struct scmi_platform_ops ops = {
+static const struct anyhv_scmi_platform_ops ops = {
     .now = bench_now,
     .wake = bench_wake,
     .refused = bench_refused,
@@ -55,80 +56,80 @@ static void describe(struct scmi_bench *b)
 {
     static const char *const many[] = {"s3", "s4", "s5", "s6", "s7", "s8"};
 
-    b->clock[CPU] = (struct scmi_clock){.resource = {"cpu", DEVICE_CPU},
-                                        .rates = cpu_rates,
-                                        .nrates = 3,
-                                        .enable_us = 150,
-                                        .settle_ms = 20,
-                                        .rate = 500000000};
-    b->clock[BUS] = (struct scmi_clock){.resource = {"bus", 0},
-                                        .rates = bus_range,
-                                        .nrates = 3,
-                                        .range = true,
-                                        .always_on = true,
-                                        .rate = 10000000};
-    b->sensor[TEMP] = (struct scmi_sensor){.resource = {"cpu-temp", DEVICE_CPU},
-                                           .type = 2,
-                                           .scale = -3,
-                                           .trips = 2,
-                                           .timestamps = true,
-                                           .base = {30000},
-                                           .follows = &b->clock[CPU],
-                                           .per_mhz = 20,
-                                           .speed = 10000};
-    b->sensor[ACCEL] = (struct scmi_sensor){.resource = {"accel", 0},
-                                            .type = 89,
-                                            .scale = -2,
-                                            .axes = 3,
-                                            .timestamps = true,
-                                            .bounded = true,
-                                            .min = -2000,
-                                            .max = 2000,
-                                            .intervals_ms = intervals,
-                                            .nintervals = 3,
-                                            .base = {1, -2, 981}};
-    b->sensor[BOARD_TEMP] = (struct scmi_sensor){.resource = {"board", 0},
+    b->clock[CPU] = (struct anyhv_scmi_clock){.resource = {"cpu", DEVICE_CPU},
+                                              .rates = cpu_rates,
+                                              .nrates = 3,
+                                              .enable_us = 150,
+                                              .settle_ms = 20,
+                                              .rate = 500000000};
+    b->clock[BUS] = (struct anyhv_scmi_clock){.resource = {"bus", 0},
+                                              .rates = bus_range,
+                                              .nrates = 3,
+                                              .range = true,
+                                              .always_on = true,
+                                              .rate = 10000000};
+    b->sensor[TEMP] = (struct anyhv_scmi_sensor){.resource = {"cpu-temp", DEVICE_CPU},
                                                  .type = 2,
-                                                 .bounded = true,
-                                                 .min = -40,
-                                                 .max = 125,
-                                                 .read_ms = 5,
-                                                 .trips = 1,
-                                                 .external = true};
+                                                 .scale = -3,
+                                                 .trips = 2,
+                                                 .timestamps = true,
+                                                 .base = {30000},
+                                                 .follows = &b->clock[CPU],
+                                                 .per_mhz = 20,
+                                                 .speed = 10000};
+    b->sensor[ACCEL] = (struct anyhv_scmi_sensor){.resource = {"accel", 0},
+                                                  .type = 89,
+                                                  .scale = -2,
+                                                  .axes = 3,
+                                                  .timestamps = true,
+                                                  .bounded = true,
+                                                  .min = -2000,
+                                                  .max = 2000,
+                                                  .intervals_ms = intervals,
+                                                  .nintervals = 3,
+                                                  .base = {1, -2, 981}};
+    b->sensor[BOARD_TEMP] = (struct anyhv_scmi_sensor){.resource = {"board", 0},
+                                                       .type = 2,
+                                                       .bounded = true,
+                                                       .min = -40,
+                                                       .max = 125,
+                                                       .read_ms = 5,
+                                                       .trips = 1,
+                                                       .external = true};
     for (unsigned i = MANY; i < NSENSORS; i++)
-        b->sensor[i] = (struct scmi_sensor){
+        b->sensor[i] = (struct anyhv_scmi_sensor){
             .resource = {many[i - MANY], 0}, .type = 5, .base = {100 * (int)i}};
-    b->reset[USB] =
-        (struct scmi_reset){.resource = {"usb", DEVICE_USB}, .latency_us = 100, .hold_ms = 10};
-    b->reset[NIC] = (struct scmi_reset){.resource = {"nic", 0}, .latency_us = UINT32_MAX};
+    b->reset[USB] = (struct anyhv_scmi_reset){
+        .resource = {"usb", DEVICE_USB}, .latency_us = 100, .hold_ms = 10};
+    b->reset[NIC] = (struct anyhv_scmi_reset){.resource = {"nic", 0}, .latency_us = UINT32_MAX};
 }
 
 /* Agent 1 sees everything; agent 2 only looks at the first clock, shares the first reset line. */
 static void share(struct scmi_bench *b)
 {
     for (unsigned i = 0; i < NCLOCKS; i++)
-        b->agent_clock[0][i].grant = (struct scmi_grant){&b->clock[i].resource, true};
+        b->agent_clock[0][i].grant = (struct anyhv_scmi_grant){&b->clock[i].resource, true};
     for (unsigned i = 0; i < NSENSORS; i++)
-        b->agent_sensor[0][i].grant = (struct scmi_grant){&b->sensor[i].resource, true};
+        b->agent_sensor[0][i].grant = (struct anyhv_scmi_grant){&b->sensor[i].resource, true};
     for (unsigned i = 0; i < NRESETS; i++)
-        b->agent_reset[0][i].grant = (struct scmi_grant){&b->reset[i].resource, true};
-    b->agent_clock[1][0].grant = (struct scmi_grant){&b->clock[BUS].resource, true};
-    b->agent_clock[1][1].grant = (struct scmi_grant){&b->clock[CPU].resource, false};
-    b->agent_reset[1][0].grant = (struct scmi_grant){&b->reset[USB].resource, true};
-    b->agent[0] = (struct scmi_agent){.name = "first",
-                                      .trusted = true,
-                                      .clocks = b->agent_clock[0],
-                                      .sensors = b->agent_sensor[0],
-                                      .resets = b->agent_reset[0],
-                                      .nclocks = NCLOCKS,
-                                      .nsensors = NSENSORS,
-                                      .nresets = NRESETS};
-    b->agent[1] = (struct scmi_agent){.name = "second",
-                                      .clocks = b->agent_clock[1],
-                                      .sensors = b->agent_sensor[1],
-                                      .resets = b->agent_reset[1],
-                                      .nclocks = 2,
-                                      .nresets = 1};
+        b->agent_reset[0][i].grant = (struct anyhv_scmi_grant){&b->reset[i].resource, true};
+    b->agent_clock[1][0].grant = (struct anyhv_scmi_grant){&b->clock[BUS].resource, true};
+    b->agent_clock[1][1].grant = (struct anyhv_scmi_grant){&b->clock[CPU].resource, false};
+    b->agent_reset[1][0].grant = (struct anyhv_scmi_grant){&b->reset[USB].resource, true};
+    b->agent[0] = (struct anyhv_scmi_agent){.name = "first",
+                                            .trusted = true,
+                                            .clocks = b->agent_clock[0],
+                                            .sensors = b->agent_sensor[0],
+                                            .resets = b->agent_reset[0],
+                                            .nclocks = NCLOCKS,
+                                            .nsensors = NSENSORS,
+                                            .nresets = NRESETS};
+    b->agent[1] = (struct anyhv_scmi_agent){.name = "second",
+                                            .clocks = b->agent_clock[1],
+                                            .sensors = b->agent_sensor[1],
+                                            .resets = b->agent_reset[1],
+                                            .nclocks = 2,
+                                            .nresets = 1};
 }
 
 static void build_platform(struct scmi_bench *b)
@@ -136,18 +137,18 @@ static void build_platform(struct scmi_bench *b)
     describe(b);
     share(b);
     b->now = 1000;
-    b->wake = SCMI_NEVER;
-    b->platform = (struct scmi_platform){.ops = &ops,
-                                         .sub_vendor = "bench",
-                                         .clocks = b->clock,
-                                         .sensors = b->sensor,
-                                         .resets = b->reset,
-                                         .agents = b->agent,
-                                         .nclocks = NCLOCKS,
-                                         .nsensors = NSENSORS,
-                                         .nresets = NRESETS,
-                                         .nagents = 2,
-                                         .sample_ms = 10};
+    b->wake = ANYHV_SCMI_NEVER;
+    b->platform = (struct anyhv_scmi_platform){.ops = &ops,
+                                               .sub_vendor = "bench",
+                                               .clocks = b->clock,
+                                               .sensors = b->sensor,
+                                               .resets = b->reset,
+                                               .agents = b->agent,
+                                               .nclocks = NCLOCKS,
+                                               .nsensors = NSENSORS,
+                                               .nresets = NRESETS,
+                                               .nagents = 2,
+                                               .sample_ms = 10};
     assert_int_equal(anyhv_scmi_platform_init(&b->platform), ANYHV_OK);
 }
 
@@ -298,7 +299,7 @@ void bench_pass(struct scmi_bench *b, uint64_t ms)
     while (b->wake <= end) {
         if (b->wake > b->now)
             b->now = b->wake;
-        b->wake = SCMI_NEVER;
+        b->wake = ANYHV_SCMI_NEVER;
         anyhv_scmi_tick(&b->platform);
     }
     b->now = end;
@@ -384,13 +385,13 @@ void bench_expect_reply(struct bench_guest *g, const uint32_t *words, unsigned n
 
 void bench_expect_name(const struct bench_guest *g, unsigned at, const char *name)
 {
-    char got[SCMI_NAME], want[SCMI_NAME] = {0};
+    char got[ANYHV_SCMI_NAME], want[ANYHV_SCMI_NAME] = {0};
 
     assert_true(at + 4 <= g->nreply);
-    for (unsigned i = 0; i < SCMI_NAME; i++)
+    for (unsigned i = 0; i < ANYHV_SCMI_NAME; i++)
         got[i] = (char)(g->reply[at + i / 4] >> (8 * (i % 4)));
     memcpy(want, name, strlen(name));
-    assert_memory_equal(got, want, SCMI_NAME);
+    assert_memory_equal(got, want, ANYHV_SCMI_NAME);
 }
 
 /* ---- events ---- */

@@ -65,7 +65,7 @@ struct scmi_bench;
 
 struct bench_guest {
     struct scmi_bench *bench;
-    struct scmi scmi;
+    struct anyhv_scmi scmi;
     struct anyhv_loopback lb;
     struct anyhv_dev *dev;
     struct drv_mmio mmio;
@@ -89,14 +89,14 @@ struct bench_options {
 };
 
 struct scmi_bench {
-    struct scmi_platform platform;
-    struct scmi_clock clock[NCLOCKS];
-    struct scmi_sensor sensor[NSENSORS];
-    struct scmi_reset reset[NRESETS];
-    struct scmi_agent agent[2];
-    struct scmi_agent_clock agent_clock[2][NCLOCKS];
-    struct scmi_agent_sensor agent_sensor[2][NSENSORS];
-    struct scmi_agent_reset agent_reset[2][NRESETS];
+    struct anyhv_scmi_platform platform;
+    struct anyhv_scmi_clock clock[NCLOCKS];
+    struct anyhv_scmi_sensor sensor[NSENSORS];
+    struct anyhv_scmi_reset reset[NRESETS];
+    struct anyhv_scmi_agent agent[2];
+    struct anyhv_scmi_agent_clock agent_clock[2][NCLOCKS];
+    struct anyhv_scmi_agent_sensor agent_sensor[2][NSENSORS];
+    struct anyhv_scmi_agent_reset agent_reset[2][NRESETS];
     struct bench_guest guest[2];
     struct bench_options options;
     uint64_t now, wake;

@@ -24,7 +24,7 @@ static void protocol_attributes(void **state)
     struct scmi_bench *b = *state;
 
     assert_int_equal(ASK(&b->guest[0], CLOCK, 1), OK);
-    EXPECT_REPLY(&b->guest[0], NCLOCKS | SCMI_DELAYED << 16);
+    EXPECT_REPLY(&b->guest[0], NCLOCKS | ANYHV_SCMI_DELAYED << 16);
 }
 
 /* The enabling delay is left out where there is no room for it. Proves SCMI-CLOCK-DESCRIPTION. */

@@ -35,20 +35,20 @@ static void no_buffer_for_long(void **state)
     uint32_t first = g->token + 2;
 
     assert_int_equal(ASK(g, RESET, 5, NIC, 1), OK);
-    for (unsigned i = 0; i < SCMI_DELAYED; i++)
+    for (unsigned i = 0; i < ANYHV_SCMI_DELAYED; i++)
         assert_int_equal(ASK(g, CLOCK, 5, 1, CPU, 1000000000, 0), OK);
-    for (unsigned i = 0; i < SCMI_NOTICES + 5; i++)
+    for (unsigned i = 0; i < ANYHV_SCMI_NOTICES + 5; i++)
         make_notice(b);
     bench_pass(b, 100);
     assert_int_equal(g->scmi.counters.lost, 5);
-    bench_buffers(g, SCMI_NOTICES + SCMI_DELAYED + 5, 136);
-    for (unsigned i = 0; i < SCMI_NOTICES; i++)
+    bench_buffers(g, ANYHV_SCMI_NOTICES + ANYHV_SCMI_DELAYED + 5, 136);
+    for (unsigned i = 0; i < ANYHV_SCMI_NOTICES; i++)
         EXPECT_EVENT(g, NOTIFICATION(RESET, 0), 1, NIC, 0);
-    for (unsigned i = 0; i < SCMI_DELAYED; i++)
+    for (unsigned i = 0; i < ANYHV_SCMI_DELAYED; i++)
         EXPECT_EVENT(g, bench_header(CLOCK, 5, 2, first + i), OK, CPU, 1000000000, 0);
     assert_false(bench_event(g));
-    assert_int_equal(g->scmi.counters.delayed, SCMI_DELAYED);
-    assert_int_equal(g->scmi.counters.notices, SCMI_NOTICES);
+    assert_int_equal(g->scmi.counters.delayed, ANYHV_SCMI_DELAYED);
+    assert_int_equal(g->scmi.counters.notices, ANYHV_SCMI_NOTICES);
 }
 
 /* Back-pressure: a command that would need one more place is refused, and nothing is lost. Proves
@@ -59,7 +59,7 @@ static void too_many_in_work(void **state)
     struct bench_guest *g = &b->guest[0];
 
     anyhv_scmi_sensor_set(&b->platform, &b->sensor[BOARD_TEMP], &(int64_t){1});
-    for (unsigned i = 0; i < SCMI_DELAYED; i++)
+    for (unsigned i = 0; i < ANYHV_SCMI_DELAYED; i++)
         assert_int_equal(ASK(g, SENSOR, 6, BOARD_TEMP, 1), OK);
     assert_int_equal(ASK(g, SENSOR, 6, BOARD_TEMP, 1), BUSY);
     assert_int_equal(ASK(g, CLOCK, 5, 1, CPU, 1000000000, 0), BUSY);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static char why[SCMI_WHY], logged[512];
+static char why[ANYHV_SCMI_WHY], logged[512];
 
 static void keep_line(void *priv, enum anyhv_log_level level, const char *event, const char *line)
 {
@@ -17,10 +17,10 @@ static void keep_line(void *priv, enum anyhv_log_level level, const char *event,
     snprintf(logged, sizeof(logged), "%s", line);
 }
 
-static struct scmi_board *read_text(const char *text)
+static struct anyhv_scmi_board *read_text(const char *text)
 {
     FILE *stream = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
-    struct scmi_board *board;
+    struct anyhv_scmi_board *board;
 
     assert_non_null(stream);
     why[0] = 0;
@@ -74,8 +74,8 @@ static const char whole[] = "[platform]\n"
 
 static void everything(void **state)
 {
-    struct scmi_board *board = read_text(whole);
-    struct scmi_platform *p;
+    struct anyhv_scmi_board *board = read_text(whole);
+    struct anyhv_scmi_platform *p;
 
     (void)state;
     if (!board)
@@ -182,7 +182,7 @@ static void wrong_files(void **state)
 
     (void)state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct scmi_board *board = read_text(cases[i].text);
+        struct anyhv_scmi_board *board = read_text(cases[i].text);
 
         if (board)
             fail_msg("case %u: accepts: %s", i, cases[i].text);
@@ -235,9 +235,9 @@ static void long_lines(void **state)
 
 /* ---- at work ---- */
 
-static struct scmi_board *started(struct anyhv_loop *loop, const char *text)
+static struct anyhv_scmi_board *started(struct anyhv_loop *loop, const char *text)
 {
-    struct scmi_board *board = read_text(text);
+    struct anyhv_scmi_board *board = read_text(text);
 
     if (!board)
         fail_msg("%s", why);
@@ -251,8 +251,8 @@ static void sensor_file(void **state)
     char path[] = "/tmp/anyhv-scmi-XXXXXX", text[200];
     struct anyhv_loop *loop = anyhv_loop_new();
     int fd = mkstemp(path);
-    struct scmi_board *board;
-    struct scmi_sensor *sensor;
+    struct anyhv_scmi_board *board;
+    struct anyhv_scmi_sensor *sensor;
 
     (void)state;
     assert_true(fd >= 0);
@@ -289,7 +289,7 @@ static void agents_of_guests(void **state)
     char path[] = "/tmp/anyhv-scmi-XXXXXX", option[64], two[] = "--agent=two", name[] = "test";
     char *both[] = {name, option, two, NULL};
     int fd = mkstemp(path);
-    struct scmi guest[3] = {0};
+    struct anyhv_scmi guest[3] = {0};
     void *options, *host;
 
     (void)state;

@@ -32,7 +32,7 @@ static void attributes(void **state)
     struct scmi_bench *b = *state;
 
     assert_int_equal(ASK(&b->guest[0], SENSOR, 1), OK);
-    EXPECT_REPLY(&b->guest[0], NSENSORS | SCMI_DELAYED << 16, 0, 0, 0);
+    EXPECT_REPLY(&b->guest[0], NSENSORS | ANYHV_SCMI_DELAYED << 16, 0, 0, 0);
 }
 
 /* Proves SCMI-SENSOR-DESCRIPTION. */
@@ -159,7 +159,7 @@ static void trip_points(void **state)
     set_cpu(g, 1000);
     bench_pass(b, 3000);
     assert_false(bench_event(g));
-    assert_true(b->wake == SCMI_NEVER); /* nothing to look at any more */
+    assert_true(b->wake == ANYHV_SCMI_NEVER); /* nothing to look at any more */
 }
 
 /* Values have signs. */

@@ -16,23 +16,23 @@ extern "C" {
 /* Serves guests, each as the next agent of a platform file that no other guest is. */
 extern const struct anyhv_class anyhv_scmi_class;
 
-struct scmi_board;
+struct anyhv_scmi_board;
 
-#define SCMI_WHY 320
+#define ANYHV_SCMI_WHY 320
 
 /*
  * Reads a platform from @stream. Nothing runs yet. NULL: @why says what is wrong, beginning with
  * the line's number: "7: [clock cpu] rate: ...".
  */
-struct scmi_board *anyhv_scmi_board_read(FILE *stream, char why[SCMI_WHY]);
+struct anyhv_scmi_board *anyhv_scmi_board_read(FILE *stream, char why[ANYHV_SCMI_WHY]);
 
 /* Lets it run on @loop. Says itself what is wrong. 0 or a negative result. */
-int anyhv_scmi_board_start(struct scmi_board *board, struct anyhv_loop *loop);
+int anyhv_scmi_board_start(struct anyhv_scmi_board *board, struct anyhv_loop *loop);
 
 /* No guest uses it any more. */
-void anyhv_scmi_board_free(struct scmi_board *board);
+void anyhv_scmi_board_free(struct anyhv_scmi_board *board);
 
-struct scmi_platform *anyhv_scmi_board_platform(struct scmi_board *board);
+struct anyhv_scmi_platform *anyhv_scmi_board_platform(struct anyhv_scmi_board *board);
 
 #ifdef __cplusplus
 }

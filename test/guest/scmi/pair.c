@@ -20,8 +20,8 @@ enum {
 
 /* One agent, and where its guest comes in. */
 struct seat {
-    struct scmi_platform *platform;
-    struct scmi_agent *agent;
+    struct anyhv_scmi_platform *platform;
+    struct anyhv_scmi_agent *agent;
     struct anyhv_server server;
 };
 
@@ -41,7 +41,7 @@ static void destroy(void *host, void *instance)
 
 static const struct anyhv_class class = {
     .ops = &anyhv_scmi_ops,
-    .instance_size = sizeof(struct scmi),
+    .instance_size = sizeof(struct anyhv_scmi),
     .create = create,
     .destroy = destroy,
 };
@@ -52,11 +52,11 @@ static _Noreturn void die(const char *what, const char *why)
     exit(1);
 }
 
-static struct scmi_board *read_platform(const char *file)
+static struct anyhv_scmi_board *read_platform(const char *file)
 {
     FILE *stream = fopen(file, "re");
-    char why[SCMI_WHY];
-    struct scmi_board *board;
+    char why[ANYHV_SCMI_WHY];
+    struct anyhv_scmi_board *board;
 
     if (!stream)
         die(file, strerror(errno));
@@ -109,8 +109,8 @@ int main(int argc, char **argv)
     static struct seat seats[SOCKETS];
     static struct anyhv_watch watch;
     struct anyhv_loop *loop = anyhv_loop_new();
-    struct scmi_board *board;
-    struct scmi_platform *platform;
+    struct anyhv_scmi_board *board;
+    struct anyhv_scmi_platform *platform;
     unsigned n = argc > 2 ? (unsigned)argc - 2 : 0;
 
     if (!loop || !n || n > SOCKETS)
