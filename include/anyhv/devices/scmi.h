@@ -30,9 +30,8 @@ extern "C" {
 #define ANYHV_SCMI_TRIPS   4u  /* trip points of a sensor for each agent, at most */
 #define ANYHV_SCMI_DEVICES 32u /* that permissions can be set for, at most */
 #define ANYHV_SCMI_DELAYED 8u  /* asynchronous commands of one agent in work at once */
-#define ANYHV_SCMI_NOTICES 16u /* notifications that wait for a buffer; the oldest has to go then \
-                                */
-#define ANYHV_SCMI_NEVER UINT64_MAX
+#define ANYHV_SCMI_NOTICES 16u /* notifications that wait; then the oldest has to go */
+#define ANYHV_SCMI_NEVER   UINT64_MAX
 
 struct anyhv_scmi;
 struct anyhv_scmi_agent;
