@@ -11,15 +11,21 @@ macro(anyhv_own_flags target)
     endif()
 endmacro()
 
-# anyhv_require_library(name header library package): for modules that stand on a system library.
-# Sets ${name}_LIBRARY, or stops the configuration and says what to install.
+# anyhv_require_library(name header library package): for modules and devices that stand on a system
+# library. Sets ${name}_LIBRARY, or stops the configuration and says what to install.
 function(anyhv_require_library name header library package)
     find_path(${name}_INCLUDE_DIR ${header})
     find_library(${name}_LIBRARY ${library})
     if(NOT ${name}_INCLUDE_DIR OR NOT ${name}_LIBRARY)
-        get_filename_component(module "${CMAKE_CURRENT_SOURCE_DIR}" NAME)
-        message(FATAL_ERROR "The module '${module}' needs ${header} and lib${library}, which were "
-                            "not found. Install ${package}, or leave '${module}' out of ANYHV_HV.")
+        set(kind module)
+        set(option ANYHV_HV)
+        if(CMAKE_CURRENT_SOURCE_DIR MATCHES "/devices/[^/]+$")
+            set(kind device)
+            set(option ANYHV_DEVICES)
+        endif()
+        get_filename_component(asking "${CMAKE_CURRENT_SOURCE_DIR}" NAME)
+        message(FATAL_ERROR "The ${kind} '${asking}' needs ${header} and lib${library}, which were "
+                            "not found. Install ${package}, or leave '${asking}' out of ${option}.")
     endif()
 endfunction()
 
@@ -27,7 +33,9 @@ endfunction()
 # of all its symbols only @symbol stays visible.
 function(anyhv_link_object object symbol parts inside)
     # The machine's flags, and no others: `-fsanitize` would link a runtime into the object.
-    string(REGEX MATCHALL "-m[^ ]+" flags "${CMAKE_C_FLAGS}")
+    string(TOUPPER "CMAKE_C_FLAGS_${CMAKE_BUILD_TYPE}" config_flags)
+    separate_arguments(flags NATIVE_COMMAND "${CMAKE_C_FLAGS} ${${config_flags}}")
+    list(FILTER flags INCLUDE REGEX "^-m")
     if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
         list(APPEND flags -flinker-output=nolto-rel) # objcopy cannot hide what the linker made of -flto
     elseif(CMAKE_C_COMPILER_TARGET)

@@ -39,7 +39,8 @@ function(anyhv_add_folders folder option kind)
         if(NOT name IN_LIST known)
             list(JOIN known ", " known)
             message(FATAL_ERROR "${option} asks for the ${kind} '${name}', which ${folder}/ does not "
-                                "have. There are: ${known} (several are separated by ';')")
+                                "have. There are: ${known} (several are separated by ';'). "
+                                "The value is kept in the build folder; -U${option} forgets it.")
         endif()
         add_subdirectory(${folder}/${name})
     endforeach()

@@ -3,8 +3,10 @@
 #ifndef ANYHV_TESTING_H
 #define ANYHV_TESTING_H
 
+#include <fnmatch.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,9 +14,20 @@
 
 #include <cmocka.h>
 
+/* As cmocka's own filter has it. */
+static inline bool test_matches(const struct CMUnitTest *tests, size_t count, const char *pattern)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (fnmatch(pattern, tests[i].name, FNM_NOESCAPE) == 0)
+            return true;
+    }
+    return false;
+}
+
 /*
  * What main() returns. With --list the group's names are printed and nothing runs; any other
- * argument is a pattern (* and ?) for the names that shall run.
+ * argument is a pattern (* and ?) for the names that shall run. One that stands for none is an
+ * error: a test that has been renamed must not look as if it had passed.
  *
  * Line buffering: what a test printed is there when a later one crashes, and not twice after fork.
  */
@@ -26,6 +39,10 @@ static inline int test_run(const char *group, const struct CMUnitTest *tests, si
         for (size_t i = 0; i < count; i++)
             puts(tests[i].name);
         return 0;
+    }
+    if (argc > 1 && !test_matches(tests, count, argv[1])) {
+        fprintf(stderr, "%s: no test matches '%s'; --list tells which there are\n", group, argv[1]);
+        return 1;
     }
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

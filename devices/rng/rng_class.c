@@ -13,10 +13,10 @@ struct options {
 
 /* What all guests of the process share. */
 struct host {
-    struct rng_linux kernel;
-    struct rng_sim sim;
-    struct rng_limit limit;
-    struct rng_source *source; /* the outermost */
+    struct anyhv_rng_linux kernel;
+    struct anyhv_rng_sim sim;
+    struct anyhv_rng_limit limit;
+    struct anyhv_rng_source *source; /* the outermost */
 };
 
 enum {
@@ -130,7 +130,7 @@ const struct anyhv_class anyhv_rng_class = {
     .options_size = sizeof(struct options),
     .open = rng_open,
     .close = rng_close,
-    .instance_size = sizeof(struct rng),
+    .instance_size = sizeof(struct anyhv_rng),
     .create = rng_create,
     .destroy = rng_destroy,
 };

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#define STATE_MAX ((size_t)16 << 20) /* more is not sent, nor waited for */
+#define STATE_MAX ((size_t)64 << 20) /* more is not sent, nor waited for; it is all in memory */
 #define PIECE     4096u              /* a pipe that is ready takes as much at once */
 #define PIECES    16u                /* then others have their turn */
 
@@ -50,17 +50,21 @@ static void finish(struct vu_connection *c, int rc, const char *why)
 
 /* ---- out ---- */
 
-static int take_state(struct vu_connection *c)
+static enum vu_verdict take_state(struct vu_connection *c, const struct vu_message *m)
 {
     struct vu_transfer *t = &c->transfer;
     int rc = anyhv_dev_save(&c->dev, NULL, 0, &t->len); /* how much is it? */
 
-    if (rc != ANYHV_E_NORES || t->len > STATE_MAX)
-        return rc;
-    t->bytes = malloc(t->len);
-    if (!t->bytes)
-        return ANYHV_E_NORES;
-    return anyhv_dev_save(&c->dev, t->bytes, t->len, &t->len);
+    if (rc == ANYHV_E_NORES && t->len > STATE_MAX)
+        return vu_refused(m, "the device's state has %zu bytes, more than %zu", t->len, STATE_MAX);
+    if (rc == ANYHV_E_NORES) {
+        t->bytes = malloc(t->len);
+        if (t->bytes)
+            rc = anyhv_dev_save(&c->dev, t->bytes, t->len, &t->len);
+    }
+    if (rc != ANYHV_OK)
+        return vu_refused(m, "the device cannot be saved: %s", anyhv_result_name(rc));
+    return VU_DONE;
 }
 
 static void send_some(struct vu_connection *c)
@@ -110,8 +114,10 @@ static void become(struct vu_connection *c)
     if (!vu_rings_running(c)) {
         int followed;
 
+        vu_inflight_take(c);
         anyhv_ctl_set_status(&c->dev, 0);
         rc = anyhv_dev_load(&c->dev, t->bytes, t->at, false);
+        vu_inflight_give(c);
         followed = vu_features_loaded(c);
         rc = rc == ANYHV_OK ? followed : rc;
     }
@@ -186,9 +192,8 @@ static enum vu_verdict begin(struct vu_connection *c, struct vu_message *m)
     if (vu_channel_check(m->fds[0], !t->load) < 0)
         return vu_refused(m, "fd is not an end of a pipe or socket pair to %s",
                           t->load ? "read" : "write");
-    rc = t->load ? ANYHV_OK : take_state(c);
-    if (rc != ANYHV_OK)
-        return vu_refused(m, "the device cannot be saved: %s", anyhv_result_name(rc));
+    if (!t->load && take_state(c, m) != VU_DONE)
+        return VU_REFUSED;
     rc = anyhv_watch_add(c->module->server->loop, &t->watch, m->fds[0],
                          t->load ? EPOLLIN : EPOLLOUT);
     if (rc < 0)

@@ -9,6 +9,7 @@
  */
 #include "vu.h"
 
+#include <anyhv/port.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -23,20 +24,36 @@ struct vu_inflight {
 /* Journals are words of up to 64 bits. */
 #define ALIGNMENT 8u
 
-static size_t block_size(const struct vu_connection *c, const struct vu_wire_inflight *w)
+/* By any ring. */
+static unsigned longest_ring(const struct vu_connection *c)
 {
-    return anyhv_journal_size(w->queue_size, vu_rings_packed(c));
+    unsigned longest = 0;
+
+    for (unsigned i = 0; i < c->nrings; i++) {
+        unsigned max = anyhv_ctl_queue_max(&c->dev, i);
+
+        longest = max > longest ? max : longest;
+    }
+    return longest;
+}
+
+/*
+ * Whatever queue_size says: QEMU (10.0) on virtio-mmio asks for an area for 128 and starts a ring
+ * of 1024. Nobody but us and our successors looks into a block, so its size is ours to say.
+ */
+static size_t block_size(const struct vu_connection *c)
+{
+    return anyhv_journal_size(longest_ring(c), vu_rings_packed(c));
 }
 
 static enum vu_verdict check_shape(const struct vu_connection *c, const struct vu_message *m)
 {
     const struct vu_wire_inflight *w = &m->payload.inflight;
-    unsigned max = anyhv_ctl_queue_max(&c->dev, 0);
 
     if (w->num_queues == 0 || w->num_queues > c->nrings)
         return vu_refused(m, "%u queues, not 1 to %u", w->num_queues, c->nrings);
-    if (w->queue_size == 0 || w->queue_size > max)
-        return vu_refused(m, "queues of %u, not 1 to %u", w->queue_size, max);
+    if (w->queue_size == 0 || w->queue_size > longest_ring(c))
+        return vu_refused(m, "queues of %u, not 1 to %u", w->queue_size, longest_ring(c));
     return VU_DONE;
 }
 
@@ -49,7 +66,7 @@ enum vu_verdict vu_get_inflight_fd(struct vu_connection *c, struct vu_message *m
 
     answer.mmap_size = answer.mmap_offset = 0;
     if (check_shape(c, m) == VU_DONE) {
-        answer.mmap_size = answer.num_queues * (uint64_t)block_size(c, &answer);
+        answer.mmap_size = answer.num_queues * (uint64_t)block_size(c);
         fd = anyhv_fdmem_create("inflight", answer.mmap_size);
         if (fd < 0) {
             vu_refused(m, "no memory for it: %s", strerror(-fd));
@@ -63,15 +80,37 @@ enum vu_verdict vu_get_inflight_fd(struct vu_connection *c, struct vu_message *m
 
 /* ---- the area in use ---- */
 
-/* Gives each ring its block, and takes the old area away. */
-static int use(struct vu_connection *c, struct vu_inflight *area)
+/* Each ring gets its block of @area, or none (NULL). */
+static int give(struct vu_connection *c, const struct vu_inflight *area)
 {
-    size_t size = area->block_size;
+    size_t size = area ? area->block_size : 0;
     int rc = ANYHV_OK;
 
     for (unsigned i = 0; i < c->nrings && rc == ANYHV_OK; i++)
-        rc = anyhv_ctl_queue_journal(&c->dev, i,
-                                     i < area->blocks ? area->map.host + i * size : NULL, size);
+        rc = anyhv_ctl_queue_journal(
+            &c->dev, i, area && i < area->blocks ? area->map.host + i * size : NULL, size);
+    return rc;
+}
+
+void vu_inflight_take(struct vu_connection *c)
+{
+    int rc = give(c, NULL);
+
+    ANYHV_ASSERT(rc == ANYHV_OK);
+}
+
+void vu_inflight_give(struct vu_connection *c)
+{
+    int rc = give(c, c->inflight);
+
+    ANYHV_ASSERT(rc == ANYHV_OK); /* they were right when the area came */
+}
+
+/* The area takes the place of an older one. */
+static int use(struct vu_connection *c, struct vu_inflight *area)
+{
+    int rc = give(c, area);
+
     vu_inflight_drop(c);
     c->inflight = area;
     return rc;
@@ -89,7 +128,7 @@ enum vu_verdict vu_set_inflight_fd(struct vu_connection *c, struct vu_message *m
         return verdict;
     if (vu_rings_running(c))
         return vu_refused(m, "rings run");
-    total = w->num_queues * (uint64_t)block_size(c, w);
+    total = w->num_queues * (uint64_t)block_size(c);
     if (w->mmap_size < total || w->mmap_offset % ALIGNMENT)
         return vu_refused(m,
                           "size 0x%" PRIx64 " at offset 0x%" PRIx64
@@ -106,23 +145,11 @@ enum vu_verdict vu_set_inflight_fd(struct vu_connection *c, struct vu_message *m
         return verdict;
     }
     area->blocks = w->num_queues;
-    area->block_size = block_size(c, w);
+    area->block_size = block_size(c);
     rc = use(c, area);
     if (rc != ANYHV_OK)
         return vu_malformed(m, "it cannot be used: %s", anyhv_result_name(rc));
     return VU_DONE;
-}
-
-/* The version stands at the same place in both layouts. */
-bool vu_inflight_used(const struct vu_connection *c, unsigned ring)
-{
-    const struct vu_inflight *area = c->inflight;
-    uint16_t version;
-
-    if (!area || ring >= area->blocks)
-        return false;
-    memcpy(&version, area->map.host + ring * area->block_size + 8, sizeof(version));
-    return version != 0;
 }
 
 bool vu_inflight_lost(const struct vu_connection *c)

@@ -38,13 +38,24 @@ static void give_features(struct vu_connection *c)
     anyhv_ctl_set_features(&c->dev, c->features & ~VU_F_OWN);
 }
 
+/*
+ * Back to where a handshake begins, while no ring runs. The driver has not asked for it: rings that
+ * are still to start find in their blocks what a predecessor left there.
+ */
+static void begin_again(struct vu_connection *c)
+{
+    vu_inflight_take(c);
+    anyhv_ctl_set_status(&c->dev, 0);
+    vu_inflight_give(c);
+}
+
 int vu_negotiate(struct vu_connection *c)
 {
     if (c->protocol & VU_P_STATUS)
         return ANYHV_OK;
     /* A queue broke and the guest has started over, which nobody tells us in so many words. */
     if ((anyhv_ctl_status(&c->dev) & ANYHV_S_NEEDS_RESET) && !vu_rings_running(c))
-        anyhv_ctl_set_status(&c->dev, 0);
+        begin_again(c);
     if (anyhv_ctl_status(&c->dev) & ANYHV_S_FEATURES_OK)
         return ANYHV_OK;
     anyhv_ctl_set_status(&c->dev, HANDSHAKE);
@@ -74,7 +85,7 @@ static void renegotiate(struct vu_connection *c)
         give_features(c);
         return;
     }
-    anyhv_ctl_set_status(&c->dev, 0);
+    begin_again(c);
     if (!(c->protocol & VU_P_STATUS))
         return; /* done when a ring starts */
     anyhv_ctl_set_status(&c->dev, HANDSHAKE);
@@ -119,7 +130,7 @@ int vu_features_loaded(struct vu_connection *c)
     bool others = loaded && c->features_set && ((c->features ^ loaded) & ~VU_F_OWN);
 
     if (others) {
-        anyhv_ctl_set_status(&c->dev, 0);
+        begin_again(c);
         loaded = 0;
     }
     c->features = loaded | (c->features & VU_F_OWN);

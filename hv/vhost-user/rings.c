@@ -176,7 +176,6 @@ static bool is_new_packed(const struct vu_ring *r)
 static int ring_start(struct vu_ring *r, bool located)
 {
     struct vu_connection *c = r->connection;
-    bool goes_on = vu_inflight_used(c, r->index);
     int rc = located ? vu_negotiate(c) : ANYHV_E_BADADDR;
 
     r->setup.size = r->num;
@@ -188,8 +187,6 @@ static int ring_start(struct vu_ring *r, bool located)
         return rc;
     }
     r->running = true;
-    if (goes_on) /* an interrupt may have died with the process that owed it */
-        vu_ring_signal(&r->call_fd, r, "call");
     /*
      * A ring that is started and enabled is served: the protocol's own rule, which knows no
      * DRIVER_OK. QEMU (10.0) negotiates STATUS and yet never sends DRIVER_OK for an rng device. To

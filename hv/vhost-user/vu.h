@@ -231,8 +231,12 @@ bool vu_log_failed(const struct vu_connection *c);
 /* ---- inflight.c ---- */
 enum vu_verdict vu_get_inflight_fd(struct vu_connection *c, struct vu_message *m);
 enum vu_verdict vu_set_inflight_fd(struct vu_connection *c, struct vu_message *m);
-/* Was the ring left without being stopped? */
-bool vu_inflight_used(const struct vu_connection *c, unsigned ring);
+/*
+ * Takes the blocks away from core, and gives them back: around what core takes for a reset by the
+ * driver, which would wipe them. No ring runs.
+ */
+void vu_inflight_take(struct vu_connection *c);
+void vu_inflight_give(struct vu_connection *c);
 /* Its file has shrunk under its map. */
 bool vu_inflight_lost(const struct vu_connection *c);
 /* Nothing in core may still use it. */

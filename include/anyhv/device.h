@@ -52,9 +52,9 @@ struct anyhv_device_ops {
      */
     void (*queue_reset)(struct anyhv_dev *dev, unsigned queue);
     /*
-     * A queue is to become quiet; @req is held. Return true if @req was not touched and
-     * @returnable is set: it goes back to the ring and comes again later. Otherwise finish it,
-     * now or within bounded time, and return false. NULL: the device always finishes.
+     * A queue is to become quiet; @req is held. Return true if @returnable is set and @req can be
+     * begun again without harm: it goes back to the ring and comes again later. Otherwise finish
+     * it, now or within bounded time, and return false. NULL: the device always finishes.
      */
     bool (*cancel)(struct anyhv_dev *dev, struct anyhv_req *req, bool returnable);
     /*

@@ -79,7 +79,11 @@ struct anyhv_hv {
     void (*stop)(struct anyhv_server *server);
 };
 
-#ifdef ANYHV_HV /* the module that this program is built for, wherever it comes from */
+/*
+ * The module that this program is built for, wherever it comes from. anyhv_add_backend defines it;
+ * without CMake: -DANYHV_HV=$(pkg-config --variable=symbol anyhv-hv-<module>).
+ */
+#ifdef ANYHV_HV
 extern const struct anyhv_hv ANYHV_HV;
 #endif
 

@@ -186,7 +186,7 @@ CORE_INLINE enum take chain_add(struct chain *c, uint64_t addr, uint32_t len)
     seg->addr = addr;
     seg->len = len;
     c->seg = seg + 1;
-    if (LIKELY(core_hit(c->req->mem, addr, len, c->perm, &seg->host)))
+    if (LIKELY(core_hit(c->req->mem, addr, len, &seg->host)))
         return TAKE_OK;
     return anyhv_chain_find(c->q, seg, c->perm);
 }
@@ -220,10 +220,8 @@ typedef bool plain_next_fn(const struct anyhv_queue *q, void *at, struct shm_raw
 CORE_INLINE bool plain_add(struct anyhv_mem *mem, struct anyhv_seg *seg, const struct shm_raw *desc,
                            unsigned perm, uint8_t **host)
 {
-    if (UNLIKELY(desc->len == 0))
-        return false;
-    if (UNLIKELY(!core_hit(mem, desc->addr, desc->len, perm, host))) {
-        *host = anyhv_mem_host(mem, desc->addr, desc->len, perm);
+    if (UNLIKELY(!core_hit(mem, desc->addr, desc->len, host))) {
+        *host = anyhv_core_host(mem, desc->addr, desc->len, perm);
         if (!*host)
             return false;
     }
@@ -313,6 +311,12 @@ CORE_INLINE bool chain_plain(const struct anyhv_queue *q, struct anyhv_req *req,
     req->wr_first = seg;
     return plain_walk(q, req, &wr, seg, desc, next, place) != NULL;
 }
+
+/*
+ * The table at @addr of @len bytes, if its entries can be loaded one by one from where it is; else
+ * NULL and no report, as above.
+ */
+const uint8_t *anyhv_chain_plain_table(const struct anyhv_queue *q, uint64_t addr, uint32_t len);
 
 /*
  * The entries of an indirect table, copied a block at a time: in grant memory every look at the

@@ -57,7 +57,7 @@ const uint8_t *anyhv_config(const struct anyhv_dev *dev)
 
 void anyhv_core_config_freeze(struct anyhv_dev *dev)
 {
-    memcpy(dev->config_frozen, dev->config, dev->ops->config_len);
+    memcpy(dev->config_next, dev->config, dev->ops->config_len);
     dev->config_changed = false;
 }
 
@@ -66,7 +66,7 @@ void anyhv_core_config_thaw(struct anyhv_dev *dev)
     if (!dev->config_changed)
         return;
     dev->config_changed = false;
-    memcpy(dev->config, dev->config_frozen, dev->ops->config_len);
+    memcpy(dev->config, dev->config_next, dev->ops->config_len);
     dev->state->generation++;
     dev->announce = true;
 }
@@ -76,7 +76,7 @@ int anyhv_config_set(struct anyhv_dev *dev, unsigned off, const void *buf, unsig
     if (!inside(off, len, 0, dev->ops->config_len))
         return ANYHV_E_INVAL;
     if (dev->halt & ANYHV_HALT_SUSPENDED) {
-        memcpy(dev->config_frozen + off, buf, len);
+        memcpy(dev->config_next + off, buf, len);
         dev->config_changed = true;
         return ANYHV_OK;
     }

@@ -100,7 +100,7 @@ static void carve(struct anyhv_dev *dev, const struct anyhv_attach *how)
         at += nchunks * sizeof(struct anyhv_chunk);
         anyhv_core_queue_storage(q);
     }
-    dev->config_frozen = at;
+    dev->config_next = at;
 }
 
 /* Cuts the caller's journal into one for each queue. */

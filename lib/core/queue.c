@@ -274,6 +274,8 @@ int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
     q->in_order = core_has(dev, ANYHV_F_IN_ORDER);
     start_at(q, setup->base);
     rc = anyhv_journal_open(q);
+    if (rc == ANYHV_OK && q->journal.replay && (dev->halt & ANYHV_HALT_SUSPENDED))
+        rc = ANYHV_E_INVAL; /* who is asleep had finished everything */
     if (rc) {
         unmap_rings(q);
         return refuse(dev, ANYHV_V_QUEUE_JOURNAL, queue, setup->size, rc);
@@ -282,12 +284,15 @@ int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
     q->state->driver = setup->driver;
     q->state->device = setup->device;
     q->state->size = setup->size;
-    q->state->enabled = 1;
     core_queue_note(q);
+    core_step();
+    q->state->enabled = 1;
     core_queue_watch(q);
     for (uint16_t i = 0; i < q->nreqs && !q->watched; i++)
         q->reqs[i].replayed = false; /* nobody sets it, and there may have been a journal before */
     q->halt &= ~(uint32_t)(ANYHV_HALT_STOPPED | ANYHV_HALT_DRAINING | ANYHV_HALT_NO_MEMORY);
+    if (dev->running) /* its turn may be under way, in the layout that it had */
+        q->halt |= ANYHV_HALT_FRESH;
     q->pending = true;
     if (dev->port->queue_changed)
         dev->port->queue_changed(dev, queue);
@@ -369,6 +374,7 @@ int anyhv_ctl_queue_stop(struct anyhv_dev *dev, unsigned queue, bool drain, uint
     q = &dev->queues[queue];
     if (drain && core_started(q) && !(dev->halt & ANYHV_HALT_LOST)) {
         q->halt |= ANYHV_HALT_DRAINING;
+        dev->awaited = true;
         if (anyhv_core_drain(q) == ANYHV_LATER) {
             if (!(q->halt & ANYHV_HALT_NO_MEMORY))
                 return ANYHV_LATER;
@@ -378,8 +384,9 @@ int anyhv_ctl_queue_stop(struct anyhv_dev *dev, unsigned queue, bool drain, uint
         q->halt &= ~(uint32_t)ANYHV_HALT_DRAINING;
     }
     anyhv_core_queue_halt(q);
-    anyhv_journal_close(q);
     q->state->enabled = 0;
+    core_step(); /* a queue that runs without its journal is nothing to go on from */
+    anyhv_journal_close(q);
     if (!drain) {
         q->halt &= ~(uint32_t)ANYHV_HALT_BROKEN; /* a queue reset heals the queue, section 2.6.1 */
         memset(q->state, 0, sizeof(*q->state));

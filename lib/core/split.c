@@ -215,9 +215,54 @@ static __attribute__((noinline)) struct anyhv_req *take_any(struct anyhv_queue *
     return NULL;
 }
 
+CORE_INLINE struct anyhv_req *plain_taken(struct anyhv_queue *q, struct anyhv_req *req,
+                                          uint16_t head)
+{
+    q->free = req->next;
+    req->head = head;
+    q->next_avail++;
+    q->state->next_avail = q->next_avail; /* as in taken() */
+    count_taken(q, req);
+    return req;
+}
+
+struct entries {
+    const uint8_t *first;
+    uint32_t count;
+};
+
+CORE_INLINE bool next_entry(const struct anyhv_queue *q, void *at, struct shm_raw *desc)
+{
+    const struct entries *table = at;
+    uint32_t next = desc->words >> 16;
+
+    (void)q;
+    if (UNLIKELY(next >= table->count))
+        return false;
+    *desc = shm_load_raw(table->first + (size_t)next * DESC_SIZE);
+    return true;
+}
+
+/* The chain at @head by the long way, unless it is a likely one that stands in a table. */
+static __attribute__((noinline)) struct anyhv_req *take_table(struct anyhv_queue *q, uint16_t head,
+                                                              enum take *why)
+{
+    struct shm_raw desc = shm_load_raw(q->desc + (size_t)head * DESC_SIZE);
+    struct entries table = {.count = desc.len / DESC_SIZE};
+
+    if ((desc.words & (DESC_INDIRECT | DESC_NEXT)) == DESC_INDIRECT)
+        table.first = anyhv_chain_plain_table(q, desc.addr, desc.len);
+    if (!table.first)
+        return take_any(q, why);
+    desc = shm_load_raw(table.first);
+    if (UNLIKELY(!chain_plain(q, q->free, &desc, next_entry, &table, 0)))
+        return take_any(q, why);
+    return plain_taken(q, q->free, head);
+}
+
 CORE_INLINE bool plain_next(const struct anyhv_queue *q, void *at, struct shm_raw *desc)
 {
-    uint16_t next = (uint16_t)(desc->words >> 16);
+    uint32_t next = desc->words >> 16;
 
     (void)at;
     if (UNLIKELY(next >= q->size))
@@ -245,18 +290,8 @@ CORE_INLINE struct anyhv_req *take_chain(struct anyhv_queue *q, enum take *why)
         return take_any(q, why);
     desc = shm_load_raw(q->desc + (size_t)head * DESC_SIZE);
     if (UNLIKELY(!chain_plain(q, req, &desc, plain_next, NULL, 0)))
-        return take_any(q, why);
-    q->free = req->next;
-    req->head = head;
-    q->next_avail++;
-    q->state->next_avail = q->next_avail; /* as in taken() */
-    count_taken(q, req);
-    return req;
-}
-
-enum take anyhv_split_serve(struct anyhv_queue *q, unsigned *budget)
-{
-    return serve(q, budget, take_chain);
+        return take_table(q, head, why);
+    return plain_taken(q, req, head);
 }
 
 struct anyhv_req *anyhv_split_pull(struct anyhv_queue *q, enum take *why)
@@ -273,47 +308,49 @@ void anyhv_split_untake(struct anyhv_queue *q, const struct anyhv_req *req)
 
 /* ---- giving it back ---- */
 
-/* Writes the entries of the answers up to @end, which are free then; returns how many. */
-static inline uint16_t write_batch(struct anyhv_queue *q, struct anyhv_req *end)
+/* Writes the entries of the answers up to @end, of which there is at least one; they are free then.
+ */
+CORE_INLINE void write_batch(struct anyhv_queue *q, struct anyhv_req *end, bool plain)
 {
+    uint32_t place = q->next_used, used = place, mask = q->size - 1u;
+    struct anyhv_req *req = q->done, *last;
     uint8_t *entries = q->device + 4;
-    uint16_t mask = (uint16_t)(q->size - 1), before = q->next_used;
-    uint16_t used = before, place = before;
-    bool tracked = q->dev->mem->tracked, in_order = q->in_order;
-    struct anyhv_req *req = q->done, *last = NULL;
 
-    for (; req != end; last = req, req = req->next) {
+    do {
         uint8_t *entry = entries + 8 * (size_t)(place & mask);
 
         used++;
-        core_slot_clear(q, req);
-        if (UNLIKELY(in_order && core_may_skip(req, req->next)))
-            continue;
-        shm_store32(entry, req->head);
-        shm_store32(entry + 4, req->used);
-        if (UNLIKELY(tracked))
-            dirty_used(q, (size_t)(entry - q->device), 8);
-        place = used;
-    }
-    if (last)
-        core_done_free(q, last, end);
-    q->next_used = used;
-    return (uint16_t)(used - before);
+        if (plain || !q->in_order || !core_may_skip(req, req->next)) {
+            shm_store32(entry, req->head);
+            shm_store32(entry + 4, req->used);
+            if (!plain)
+                dirty_used(q, (size_t)(entry - q->device), 8);
+            place = used;
+        }
+        core_slot_clear(q, req, plain);
+        last = req;
+        req = req->next;
+    } while (req != end);
+    core_done_free(q, last, end);
+    q->next_used = (uint16_t)used;
 }
 
 void anyhv_split_put(struct anyhv_queue *q)
 {
-    struct anyhv_req *end = anyhv_core_done_end(q);
     uint16_t count;
+    struct anyhv_req *end = core_done_end(q, &count);
 
-    if (UNLIKELY(q->journal.area))
-        anyhv_journal_split_using(q, end);
-    count = write_batch(q, end);
-    q->seq_used = (uint16_t)(q->seq_used + count);
-    q->ndone = (uint16_t)(q->ndone - count);
-    q->unnotified += count;
     if (count == 0)
         return;
+    if (UNLIKELY(q->journal.area))
+        anyhv_journal_split_using(q, end);
+    if (LIKELY(core_batch_plain(q)))
+        write_batch(q, end, true);
+    else
+        write_batch(q, end, false);
+    core_done_count(q, count);
+    core_queue_note(q);
+    q->unnotified += count;
     shm_store16_release(used_idx(q), q->next_used); /* [B] */
     dirty_used(q, 2, 2);
     if (UNLIKELY(q->journal.area))
@@ -322,7 +359,7 @@ void anyhv_split_put(struct anyhv_queue *q)
 
 /* ---- notifications ---- */
 
-void anyhv_split_arm(struct anyhv_queue *q, bool on)
+static inline void arm(struct anyhv_queue *q, bool on)
 {
     if (q->event_idx) {
         if (!on)
@@ -337,16 +374,41 @@ void anyhv_split_arm(struct anyhv_queue *q, bool on)
     q->muted = !on;
 }
 
-bool anyhv_split_available(const struct anyhv_queue *q)
+static inline bool available(const struct anyhv_queue *q)
 {
     return shm_load16(avail_idx(q)) != q->next_avail;
 }
 
-bool anyhv_split_wants_notify(const struct anyhv_queue *q)
+static inline bool wants_notify(const struct anyhv_queue *q)
 {
     if (!q->event_idx)
         return !(shm_load16(avail_flags(q)) & AVAIL_NO_INTERRUPT);
     return !q->notified || q->unnotified > UINT16_MAX ||
            core_need_event(shm_load16(used_event(q)), q->next_used,
                            (uint16_t)(q->next_used - q->unnotified));
+}
+
+/* ---- all of it ---- */
+
+static const struct layout layout = {
+    .take = take_chain,
+    .put = anyhv_split_put,
+    .arm = arm,
+    .available = available,
+    .wants_notify = wants_notify,
+};
+
+void anyhv_split_turn(struct anyhv_queue *q, unsigned *budget)
+{
+    turn(q, budget, &layout);
+}
+
+bool anyhv_split_rearm(struct anyhv_queue *q)
+{
+    return rearm(q, &layout);
+}
+
+void anyhv_split_notify(struct anyhv_queue *q)
+{
+    notify(q, &layout);
 }

@@ -36,22 +36,17 @@ class Suite:
 BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev", "libinih-dev")
 CMOCKA = BUILD + ("libcmocka-dev",)
 BARE = BUILD + ("gcc-arm-none-eabi", "gcc-aarch64-linux-gnu")
-FUZZ = ("clang-14", "libclang-rt-14-dev")
 LAYERS = ("binutils", "clang-format", "shellcheck")
+FUZZ = ("clang-14", "libclang-rt-14-dev")
 PACKAGE = BUILD + (
     "g++", "make", "pkgconf", "help2man", "man-db", "bsdextrautils", "mandoc", "dpkg-dev", "lintian"
 )
 UML = ("make", "flex", "bison", "bc", "xz-utils", "cpio")
 CROSS_S390X = ("gcc-s390x-linux-gnu", "libc6-dev-s390x-cross", "qemu-user-static")
 CROSS_AARCH64 = ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user-static")
-SYSROOT_S390X = Sysroot(
-    "ANYHV_S390X_SYSROOT", "bookworm", "s390x",
-    ("libcmocka0", "libcmocka-dev", "libinih1", "libinih-dev"),
-)
-SYSROOT_AARCH64 = Sysroot(
-    "ANYHV_AARCH64_SYSROOT", "bookworm", "arm64",
-    ("libcmocka0", "libcmocka-dev", "libinih1", "libinih-dev"),
-)
+FOREIGN = ("libcmocka0", "libcmocka-dev", "libinih1", "libinih-dev")
+SYSROOT_S390X = Sysroot("ANYHV_S390X_SYSROOT", "bookworm", "s390x", FOREIGN)
+SYSROOT_AARCH64 = Sysroot("ANYHV_AARCH64_SYSROOT", "bookworm", "arm64", FOREIGN)
 USER_MODE_CANNOT = (  # programs that tell nothing under QEMU's user mode
     ("unit/test_fdmem", "QEMU's user mode does not pass on SIGBUS of a file that shrank"),
     ("unit/test_socket_fds", "QEMU's user mode mixes up descriptors sent over a socket"),
@@ -104,7 +99,7 @@ SUITES = (
         preset="dev",
         programs=("hostile",),
         quick=True,
-        proves=(("loopback", "test device, rng, blk, scmi", "hostile driver, in process"),),
+        proves=(("loopback", "test device, rng, blk, i2c, scmi", "hostile driver, in process"),),
     ),
     Suite(
         "vhost-user",
@@ -191,11 +186,20 @@ SUITES = (
         budget=450,  # building its kernel, once, included; 15 without
         packages=CMOCKA + UML,
         preset="dev",
-        scripts=("test/guest/uml_test.sh build/dev/bin/anyhv-rng-vhost-user",),
-        proves=(("vhost-user", "rng", "Linux, User-Mode Linux"),),
+        scripts=("test/guest/uml_test.sh build/dev/bin",),
+        proves=(("vhost-user", "rng, blk", "Linux, User-Mode Linux"),),
     ),
     Suite(
-        "guest-scmi",
+        "guest-uml-i2c",
+        "the I2C adapter under Linux as a plain process: tools, EEPROM, sensors, a bus that hangs",
+        budget=450,  # building its kernel, once, included; 15 without
+        packages=CMOCKA + UML + ("device-tree-compiler",),
+        preset="dev",
+        scripts=("test/guest/i2c_uml_test.sh build/dev/bin",),
+        proves=(("vhost-user", "i2c", "Linux, User-Mode Linux"),),
+    ),
+    Suite(
+        "guest-uml-scmi",
         "Linux's SCMI drivers on User-Mode Linux: clocks, hwmon, IIO; two guests on one platform",
         budget=450,  # as for guest-uml
         packages=CMOCKA + UML + ("device-tree-compiler",),
@@ -205,15 +209,16 @@ SUITES = (
     ),
     Suite(
         "guest-x86_64",
-        "a stock Debian kernel on x86_64 uses the device, under QEMU",
+        "a stock Debian kernel on x86_64 uses the devices, under QEMU",
         budget=120,
         packages=CMOCKA,
         preset="dev",
         scripts=(
-            "test/guest/rng_check_test.sh",
-            "test/guest/guest_test.sh x86_64 build/dev/bin/anyhv-rng-vhost-user",
+            "test/guest/rng/rng_check_test.sh",
+            "test/guest/blk/blk_check_test.sh",
+            "test/guest/qemu_test.sh x86_64 build/dev/bin",
         ),
-        proves=(("vhost-user", "rng", "stock Debian kernel, x86_64, QEMU"),),
+        proves=(("vhost-user", "rng, blk", "stock Debian kernel, x86_64, QEMU"),),
     ),
     Suite(
         "guest-aarch64",
@@ -221,8 +226,17 @@ SUITES = (
         budget=120,
         packages=CMOCKA,
         preset="dev",
-        scripts=("test/guest/guest_test.sh aarch64 build/dev/bin/anyhv-rng-vhost-user",),
-        proves=(("vhost-user", "rng", "stock Debian kernel, aarch64, QEMU"),),
+        scripts=("test/guest/qemu_test.sh aarch64 build/dev/bin",),
+        proves=(("vhost-user", "rng, blk", "stock Debian kernel, aarch64, QEMU"),),
+    ),
+    Suite(
+        "guest-restart",
+        "a back end is killed while a stock kernel writes and reads its disk; the next one goes on",
+        budget=60,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/guest/restart_test.sh build/dev/bin",),
+        proves=(("vhost-user", "blk, its back end killed", "stock Debian kernel, x86_64, QEMU"),),
     ),
     Suite(
         "bench",
@@ -235,7 +249,7 @@ SUITES = (
     Suite(
         "mutation",
         "every suite can fail: planted bugs turn it red",
-        budget=360,
+        budget=600,
         packages=CMOCKA + BARE + CROSS_S390X + CROSS_AARCH64 + FUZZ + LAYERS + UML + PACKAGE
         + ("qemu-system-arm", "valgrind"),
         sysroots=(SYSROOT_S390X, SYSROOT_AARCH64),

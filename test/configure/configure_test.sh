@@ -34,6 +34,19 @@ for module in "${modules[@]}"; do
     rm -rf "${scratch:?}/$module"
 done
 
+# Flags of a distribution, with "-m" inside; a module's object is linked with those of the machine alone.
+build_with_flags() {
+    cmake -G Ninja -S . -B "$scratch/flags" -DANYHV_HV=loopback -DANYHV_DEVICES=rng -DANYHV_TESTS=OFF \
+        -DCMAKE_C_FLAGS="-ffile-prefix-map=$root=. -fno-merge-constants -mtune=generic" \
+        -DCMAKE_BUILD_TYPE=Release \
+        -DCMAKE_C_FLAGS_RELEASE="-O2 -mtune=generic -fno-math-errno" &&
+        nice cmake --build "$scratch/flags" -- --quiet
+}
+machine_flags() { grep -- '-r -nostdlib' "$scratch/flags/build.ninja" | grep -o -- ' -m[^ ]*' | xargs; }
+tap_check "a module builds with a distribution's flags" build_with_flags
+tap_check "its object is linked with the machine's, of the build type, too" \
+    test "$(machine_flags)" = "-mtune=generic -mtune=generic"
+
 # A module that no header knows by name can be bound to a program.
 foreign_module() {
     printf '%s\n' '#include <anyhv/hv.h>' 'const char *anyhv_x(void);' \
@@ -47,7 +60,7 @@ tap_check "a program can be bound to a module from elsewhere" foreign_module
 project() {
     mkdir -p "$scratch/$1"
     {
-        printf 'cmake_minimum_required(VERSION 3.25)\nproject(%s C)\n' "$1"
+        printf 'cmake_minimum_required(VERSION 3.25)\nproject(%s C)\n' "${1##*/}"
         printf 'list(APPEND CMAKE_MODULE_PATH "%s/cmake")\ninclude(AnyhvTargets)\n' "$root"
         cat
     } >"$scratch/$1/CMakeLists.txt"
@@ -60,6 +73,12 @@ anyhv_require_library(NOSUCH nosuch/nosuch.h nosuch libnosuch-dev)
 CMAKE
 tap_check "a module without its library is refused, and the package is named" \
     refuses "'hungry'" nosuch/nosuch.h libnosuch-dev ANYHV_HV -- configure_project hungry
+
+project devices/hungry <<'CMAKE'
+anyhv_require_library(NOSUCH nosuch/nosuch.h nosuch libnosuch-dev)
+CMAKE
+tap_check "a device without its library is refused, too" \
+    refuses "device 'hungry'" libnosuch-dev ANYHV_DEVICES -- configure_project devices/hungry
 
 project fed <<'CMAKE'
 anyhv_require_library(FED stdio.h c libc6-dev)

@@ -214,6 +214,8 @@ static void breaks_asleep(struct suite *s)
     no_interrupts(s);
     s->t->ops->set_status(s->t, LIVE);
     assert_int_equal(status(s), LIVE | DRV_S_NEEDS_RESET);
+    suite_settle(s);
+    assert_true(suite_interrupted(s, ANYHV_CONFIG));
     suite_again(s, &(struct suite_setup){0});
     io_alive(s, TEST_QUEUE_A);
 }

@@ -11,8 +11,6 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/common.sh
 . "$here/../../scripts/lib/common.sh"
-# shellcheck source=scripts/lib/apt.sh
-. "$here/../../scripts/lib/apt.sh"
 # shellcheck source=scripts/lib/tap.sh
 . "$here/../../scripts/lib/tap.sh"
 # shellcheck source=test/guest/lib.sh
@@ -58,7 +56,6 @@ if ! have apt-get && [[ -z $(find "$(anyhv_cache)" -path '*/uml-*/linux' 2>/dev/
     echo "1..0 # SKIP not a Debian system: no way to get a kernel's sources"
     exit 0
 fi
-need_packages device-tree-compiler
 guests scmi-uml "$here/uml.sh" boot --timeout 60
 "${leash[@]}" "$here/uml.sh" build
 dtc -q -I dts -O dtb -o "$work/first.dtb" "$here/scmi/guest.dts"

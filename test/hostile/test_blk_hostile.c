@@ -176,14 +176,13 @@ static void resets_in_flight(void **state)
             bench_release(b, (round + i) % b->store.nkept, i ? ANYHV_OK : ANYHV_E_IO);
         if (round % 3 == 0) {
             assert_true(t->ops->reset(t));
-            assert_int_equal(b->store.nkept, 0);
             bench_negotiate(b);
         } else {
             assert_true(t->ops->queue_reset(t, 0));
             b->mem.used = 0;
             bench_start_ring(b, 0);
         }
-        assert_true(b->store.nkept <= 8);
+        assert_int_equal(b->store.nkept, 0);
     }
     b->store.keep = false;
     alive(b);

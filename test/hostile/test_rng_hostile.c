@@ -19,8 +19,8 @@ enum {
 
 /* A source that says what the test wants it to say; the simulated one behind it. */
 struct moody {
-    struct rng_source source;
-    struct rng_sim sim;
+    struct anyhv_rng_source source;
+    struct anyhv_rng_sim sim;
     int says; /* 1: bytes, 0: none just now, negative: broken */
     uint32_t at_most;
     uint64_t asked;
@@ -28,7 +28,7 @@ struct moody {
 
 struct rig {
     struct anyhv_loopback lb;
-    struct rng rng;
+    struct anyhv_rng rng;
     struct moody moody;
     struct drv_mem mem;
     struct drv_mmio mmio;
@@ -38,7 +38,7 @@ struct rig {
     void *storage, *state;
 };
 
-static int moody_read(struct rng_source *source, uint8_t *buf, uint32_t len)
+static int moody_read(struct anyhv_rng_source *source, uint8_t *buf, uint32_t len)
 {
     struct moody *moody = (struct moody *)(void *)source;
 

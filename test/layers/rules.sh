@@ -117,6 +117,16 @@ rule_library_symbols() {
     done < <(archives "$1" 'libanyhv*.a')
 }
 
+# Tags, macros and constants that a program gets with a header of ours. X() is a table's, and undefined again.
+rule_public_names() {
+    local files tag macro constant
+    tag='(struct|enum|union)\s+(?!anyhv_)\w+\s*[;{]'
+    macro='\s*#\s*define\s+(?!ANYHV_|X\()\w'
+    constant='\s+(?!ANYHV_)(?-i:[A-Z][A-Z0-9_]*)\s*(=[^=].*)?,\s*$'
+    mapfile -t files < <(c_files include)
+    search "^($tag|$macro|$constant)" "${files[@]}"
+}
+
 # --- every file -----------------------------------------------------------------------------------------
 # These rules look at one file at a time; given names of files, they look at no others.
 

@@ -14,8 +14,9 @@ enum {
 
 static void notify(struct anyhv_dev *dev, int queue)
 {
-    (void)dev;
-    (void)queue;
+    struct world *w = anyhv_dev_priv(dev);
+
+    w->notified += queue == 0;
 }
 
 static void work(struct anyhv_dev *dev)
@@ -28,16 +29,20 @@ static uint32_t answer_to(uint32_t token)
     return token * 2654435761u;
 }
 
-/* Reads the token, writes what follows from it. */
-static void answer(struct world *w, struct anyhv_req *req)
+/* Reads the token, writes what follows from it; both little endian. */
+void world_answer_one(struct world *w, struct anyhv_req *req)
 {
-    uint32_t token, value;
+    uint8_t bytes[4];
+    uint32_t token = 0;
 
-    assert_int_equal(anyhv_req_read(req, &token, sizeof(token)), ANYHV_OK);
+    assert_int_equal(anyhv_req_read(req, bytes, sizeof(bytes)), ANYHV_OK);
+    for (unsigned i = 0; i < 4; i++)
+        token |= (uint32_t)bytes[i] << (8 * i);
     if (w->norder < WORLD_TOKENS)
         w->order[w->norder++] = token;
-    value = answer_to(token);
-    assert_int_equal(anyhv_req_write(req, &value, sizeof(value)), ANYHV_OK);
+    for (unsigned i = 0; i < 4; i++)
+        bytes[i] = (uint8_t)(answer_to(token) >> (8 * i));
+    assert_int_equal(anyhv_req_write(req, bytes, sizeof(bytes)), ANYHV_OK);
     anyhv_req_done(req);
 }
 
@@ -54,20 +59,32 @@ static void request(struct anyhv_dev *dev, unsigned queue, struct anyhv_req *req
     if (w->hold_every && w->taken++ % w->hold_every == 0)
         w->held[w->nheld++] = anyhv_req_hold(req);
     else
-        answer(w, req);
+        world_answer_one(w, req);
+}
+
+static bool cancel(struct anyhv_dev *dev, struct anyhv_req *req, bool returnable)
+{
+    struct world *w = anyhv_dev_priv(dev);
+
+    w->cancelled++;
+    if (!returnable)
+        world_answer_one(w, req);
+    return returnable;
 }
 
 static const struct anyhv_port_ops port = {.notify = notify,
                                            .work = work,
                                            .features = ANYHV_F_INDIRECT_DESC | ANYHV_F_EVENT_IDX |
-                                                       ANYHV_F_RING_PACKED | ANYHV_F_IN_ORDER};
+                                                       ANYHV_F_RING_PACKED | ANYHV_F_IN_ORDER |
+                                                       ANYHV_F_SUSPEND};
 
 static const struct anyhv_device_ops ops = {.name = "world",
                                             .id = 63,
                                             .queues = 1,
                                             .max_size = WORLD_SIZE,
                                             .ordered = true,
-                                            .request = request};
+                                            .request = request,
+                                            .cancel = cancel};
 
 static int attach(struct world *w, bool resume, bool journal)
 {
@@ -179,8 +196,9 @@ void world_answer(struct world *w)
     while (w->nheld) {
         struct anyhv_req *req = anyhv_req_get(&w->dev, w->held[--w->nheld]);
 
-        assert_non_null(req);
-        answer(w, req);
+        assert_true(req || w->cancelled); /* a drain may have ended it */
+        if (req)
+            world_answer_one(w, req);
     }
 }
 

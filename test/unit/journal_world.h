@@ -35,8 +35,9 @@ struct world {
     struct anyhv_region region;
     uint64_t held[WORLD_REQUESTS]; /* handles */
     unsigned nheld, taken;
-    unsigned hold_every;          /* each so manieth request is held; 0: none */
-    bool lenient;                 /* a request may be of any shape */
+    unsigned hold_every; /* each so manieth request is held; 0: none */
+    bool lenient;        /* a request may be of any shape */
+    unsigned notified, cancelled;
     unsigned replayed;            /* requests that a predecessor had taken */
     uint32_t order[WORLD_TOKENS]; /* tokens as they came to the device */
     unsigned norder;
@@ -62,6 +63,7 @@ void world_end(struct world *w);
 void world_post(struct world *w, unsigned n);
 /* The device works until there is nothing to do. */
 void world_run(struct world *w);
+void world_answer_one(struct world *w, struct anyhv_req *req);
 /* Answers what is held, newest first. */
 void world_answer(struct world *w);
 /* The driver takes what was answered; each has the right bytes and comes once. */

@@ -156,7 +156,7 @@ static void flushes(void **state)
     bench_send(b, &r);
     bench_expect(b, &r, 1);
     assert_int_equal(bench_status(b, &r), OK);
-    assert_int_equal(b->store.last.kind, BLK_FLUSH);
+    assert_int_equal(b->store.last.kind, ANYHV_BLK_FLUSH);
     b->store.fails = ANYHV_E_IO;
     assert_int_equal(bench_do(b, &r), IOERR);
 }
@@ -335,7 +335,7 @@ static void without_flush_each_write_is_stable(void **state)
         bench_prepare(b, &zero);
         bench_segment(b, &zero, 0, 0, 1, 0);
         bench_send(b, &zero);
-        assert_int_equal(b->store.last.kind, BLK_CLEAR);
+        assert_int_equal(b->store.last.kind, ANYHV_BLK_CLEAR);
         assert_int_equal(b->store.last.stable, !flush);
     }
 }

@@ -50,6 +50,7 @@ static void the_oldest_comes_first(void **state)
             assert_int_equal(next.order[k], k);
         world_check_all(&next);
         assert_int_equal(next.replayed, 4); /* and only these */
+        assert_true(next.notified > 0);
         world_end(&next);
         world_end(&w);
     }
@@ -65,9 +66,7 @@ static void an_answer_in_between_is_not_repeated(void **state)
 
         four_in_work(features[i]);
         req = anyhv_req_get(&w.dev, w.held[2]);
-        anyhv_req_read(req, &(uint32_t){0}, 4);
-        anyhv_req_write(req, &(uint32_t){2u * 2654435761u}, 4);
-        anyhv_req_done(req);
+        world_answer_one(&w, req);
         world_run(&w);
         assert_int_equal(succeed(), ANYHV_OK);
         world_run(&next);
@@ -164,6 +163,62 @@ static void a_drain_takes_it_first(void **state)
     world_end(&w);
 }
 
+/* What was taken again and is held then is asked about, and nothing new is taken behind it. */
+static void a_drain_asks_for_what_it_took(void **state)
+{
+    uint32_t base = 0;
+
+    (void)state;
+    for (unsigned bad = 0; bad < 2; bad++) {
+        four_in_work(0);
+        assert_int_equal(succeed(), ANYHV_OK);
+        next.hold_every = 1;
+        if (bad) /* the last one's buffer is nowhere now */
+            drv_split_desc(&next.window, next.ring.desc, next.slots[0].tail, 1, 1, 0, 0);
+        assert_int_equal(anyhv_ctl_queue_stop(&next.dev, 0, true, &base), ANYHV_LATER);
+        world_post(&next, 1);
+        world_run(&next);
+        assert_true(next.cancelled >= 3);
+        assert_int_equal(anyhv_ctl_queue_stop(&next.dev, 0, true, &base), ANYHV_OK);
+        assert_int_equal(base, 4);
+        world_end(&next);
+        world_end(&w);
+    }
+}
+
+/* A journal in which nothing stands says nothing about a ring that was not quiet. */
+static void an_empty_one_is_none(void **state)
+{
+    (void)state;
+    for (unsigned packed = 0; packed < 2; packed++) {
+        four_in_work(packed ? DRV_F_PACKED : 0);
+        memcpy(&copy, &shared, sizeof(copy));
+        memset(copy.journal, 0, sizeof(copy.journal));
+        assert_int_equal(world_succeed(&next, &w, &copy), ANYHV_E_STATE);
+        world_end(&w);
+    }
+}
+
+/* The driver polls for SUSPEND: whoever comes has to get there. */
+static void a_wish_to_suspend_is_inherited(void **state)
+{
+    (void)state;
+    four_in_work(DRV_F_SUSPEND);
+    w.hold_every = 1;
+    memcpy(&copy, &shared, sizeof(copy));
+    ((struct anyhv_state *)(void *)copy.state)->status |= ANYHV_S_SUSPEND; /* and died there */
+    assert_int_equal(world_succeed(&next, &w, &copy), ANYHV_OK);
+    assert_int_equal(anyhv_ctl_status(&next.dev), 0x0f);
+    world_run(&next);
+    assert_int_equal(anyhv_ctl_status(&next.dev), 0x1b);
+    world_collect(&next);
+    assert_int_equal(next.ring.inflight, 0);
+    anyhv_ctl_set_status(&next.dev, 0x0f);
+    world_check_all(&next);
+    world_end(&next);
+    world_end(&w);
+}
+
 /* ---- arguments ---- */
 
 static void arguments_are_checked(void **state)
@@ -252,10 +307,17 @@ static void any_content_is_survived(void **state)
 #define TEST(f) cmocka_unit_test(f)
 
 static const struct CMUnitTest tests[] = {
-    TEST(the_oldest_comes_first),  TEST(an_answer_in_between_is_not_repeated),
-    TEST(successors_die_too),      TEST(a_reset_and_a_stop_end_it),
-    TEST(a_drain_takes_it_first),  TEST(arguments_are_checked),
-    TEST(any_content_is_survived), TEST(without_one_nobody_can_succeed),
+    TEST(the_oldest_comes_first),
+    TEST(an_answer_in_between_is_not_repeated),
+    TEST(successors_die_too),
+    TEST(a_reset_and_a_stop_end_it),
+    TEST(a_drain_takes_it_first),
+    TEST(a_drain_asks_for_what_it_took),
+    TEST(an_empty_one_is_none),
+    TEST(a_wish_to_suspend_is_inherited),
+    TEST(arguments_are_checked),
+    TEST(any_content_is_survived),
+    TEST(without_one_nobody_can_succeed),
 };
 
 ANYHV_TEST_MAIN("journal", tests)

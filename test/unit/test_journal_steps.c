@@ -31,13 +31,42 @@ static void live(struct world *w)
     world_run(w);
 }
 
-static void child(struct world *w)
+/* What a successor does: takes over, works, and is to die as well. */
+static void live_after(const struct world *w)
+{
+    static struct world next;
+
+    if (world_succeed(&next, w, shared) != ANYHV_OK)
+        _exit(3);
+    next.hold_every = 2;
+    anyhv_dev_run(&next.dev, 2);
+    world_answer(&next);
+    world_run(&next);
+    anyhv_ctl_set_status(&next.dev, 0x1f); /* SUSPEND: held requests are finished or go back */
+    world_run(&next);
+}
+
+static void child(struct world *w, bool takes_over)
 {
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
         _exit(2);
     raise(SIGSTOP);
-    live(w);
+    if (takes_over)
+        live_after(w);
+    else
+        live(w);
     _exit(0);
+}
+
+/* A driver that had suspended the device wakes it. */
+static void wake(struct world *w)
+{
+    world_run(w);
+    world_collect(w); /* what a cut batch left would be found now */
+    world_answer(w);
+    world_run(w);
+    if (anyhv_ctl_status(&w->dev) & ANYHV_S_SUSPEND)
+        anyhv_ctl_set_status(&w->dev, 0x0f);
 }
 
 /* The device died here: does its successor finish the work? */
@@ -48,6 +77,7 @@ static void succeed(const struct world *w)
     memcpy(copy, shared, sizeof(*copy));
     assert_int_equal(world_succeed(&next, w, copy), ANYHV_OK);
     next.hold_every = 2; /* another order than the predecessor's: other places in the ring */
+    wake(&next);
     world_check_all(&next);
     assert_int_equal(next.dev.violations[ANYHV_V_JOURNAL], 0);
     world_end(&next);
@@ -75,7 +105,7 @@ static unsigned step_through(const struct world *w, pid_t pid)
 }
 
 /* @laps: requests that went before, so that it happens at different places of the ring. */
-static unsigned dies_after(unsigned laps, uint64_t features, unsigned hold_every)
+static unsigned dies_after(unsigned laps, uint64_t features, unsigned hold_every, bool takes_over)
 {
     static struct world w;
     unsigned moments;
@@ -99,7 +129,7 @@ static unsigned dies_after(unsigned laps, uint64_t features, unsigned hold_every
     pid = fork();
     assert_true(pid >= 0);
     if (pid == 0)
-        child(&w);
+        child(&w, takes_over);
     moments = step_through(&w, pid);
     world_end(&w);
     return moments;
@@ -107,8 +137,10 @@ static unsigned dies_after(unsigned laps, uint64_t features, unsigned hold_every
 
 static void dies_anywhere(uint64_t features, unsigned hold_every)
 {
-    for (unsigned laps = 0; laps < 8; laps++)
-        assert_true(dies_after(laps, features, hold_every) > 15);
+    for (unsigned laps = 0; laps < 8; laps++) {
+        assert_true(dies_after(laps, features, hold_every, false) > 15);
+        assert_true(dies_after(laps, features | DRV_F_SUSPEND, hold_every, true) > 15);
+    }
 }
 
 static void split(void **state)

@@ -15,14 +15,14 @@
 
 /* Hands out 1, 2, 3 ... as long as `left` lasts, then `at_end`. */
 struct fake_source {
-    struct rng_source source;
+    struct anyhv_rng_source source;
     uint64_t left, reads;
     uint8_t next;
     int at_end;
     uint32_t most; /* per read; 0: no limit */
 };
 
-static int fake_read(struct rng_source *source, uint8_t *buf, uint32_t len)
+static int fake_read(struct anyhv_rng_source *source, uint8_t *buf, uint32_t len)
 {
     struct fake_source *fake = (struct fake_source *)source;
 
@@ -41,7 +41,7 @@ static int fake_read(struct rng_source *source, uint8_t *buf, uint32_t len)
 
 struct bench {
     struct fake_source fake;
-    struct rng rng;
+    struct anyhv_rng rng;
     struct anyhv_loopback lb;
     struct drv_mmio mmio;
     struct drv_mem mem;
@@ -293,7 +293,7 @@ static void a_stop_gives_held_buffers_back_to_the_ring(void **state)
 static void simulated_records_prove_themselves(void **state)
 {
     uint8_t bytes[RNG_RECORD_SIZE * 3];
-    struct rng_sim sim;
+    struct anyhv_rng_sim sim;
     uint64_t index;
 
     (void)state;

@@ -353,11 +353,11 @@ static void rig_resume(struct rig *rig)
 
 /* ---- Another process goes on ---- */
 
-/* What only the front end knows. */
-static bool tell_successor(struct running *r)
+/* What the front end knows, @status among it. */
+static bool tell_successor(struct running *r, uint64_t status)
 {
     if ((r->features_set && fe_u64(&r->fe, FE_SET_FEATURES, r->features)) ||
-        (r->status && !r->how->no_status && fe_u64(&r->fe, FE_SET_STATUS, r->status)) ||
+        (status && !r->how->no_status && fe_u64(&r->fe, FE_SET_STATUS, status)) ||
         !send_memory(r) || (r->uses_area && !rig_send_area(r)))
         return false;
     for (unsigned i = 0; i < TEST_QUEUES; i++) {
@@ -377,16 +377,17 @@ static bool rig_migrate(struct rig *rig)
 {
     static uint8_t state[65536];
     struct running *r = running(rig);
+    uint64_t status = 0;
     long len;
 
-    if (!rig_quiesce(rig))
+    if (!rig_quiesce(rig) || (!r->how->no_status && fe_get(&r->fe, FE_GET_STATUS, &status)))
         return false;
     r->quiesced = false;
     len = fe_state_save(&r->fe, state, sizeof(state));
     if (len < 0 || !kill_backend(r) || !start_backend(r))
         return false;
     fe_inflight_free(&r->area);
-    return fe_state_load(&r->fe, state, (size_t)len) == 0 && tell_successor(r);
+    return fe_state_load(&r->fe, state, (size_t)len) == 0 && tell_successor(r, status);
 }
 
 /* The base is the one from the beginning: where the ring is only the area knows. */
@@ -394,7 +395,7 @@ static bool rig_crash(struct rig *rig)
 {
     struct running *r = running(rig);
 
-    return kill_backend(r) && start_backend(r) && tell_successor(r);
+    return kill_backend(r) && start_backend(r) && tell_successor(r, r->status);
 }
 
 static const struct rig_ops ops = {
@@ -431,12 +432,12 @@ static const struct rig_vhost_user uml = {.no_status = true, .pipes = true};
     }
 
 struct rig vhost_user_rigs[] = {
-    RIG("split", usual, WHOLE | RIG_STATUS | RIG_CRASH, ALL),
-    RIG("packed", usual, WHOLE | RIG_STATUS | RIG_CRASH, ALL | DRV_F_PACKED),
+    RIG("split", usual, WHOLE | RIG_STATUS | RIG_SUSPEND | RIG_CRASH, ALL),
+    RIG("packed", usual, WHOLE | RIG_STATUS | RIG_SUSPEND | RIG_CRASH, ALL | DRV_F_PACKED),
     RIG("split-no-status", no_status, RIG_CRASH, PLAIN),
     RIG("packed-no-status", no_status, RIG_CRASH, PLAIN | DRV_F_PACKED),
-    RIG("split-slots", slots, RIG_STATUS | RIG_CRASH, ALL),
-    RIG("packed-slots", slots, RIG_STATUS | RIG_CRASH, ALL | DRV_F_PACKED),
+    RIG("split-slots", slots, RIG_STATUS | RIG_SUSPEND | RIG_CRASH, ALL),
+    RIG("packed-slots", slots, RIG_STATUS | RIG_SUSPEND | RIG_CRASH, ALL | DRV_F_PACKED),
     RIG("split-pipes", uml, WHOLE, ALL),
 };
 

@@ -361,7 +361,7 @@ TEST(endless_state)
     close(ends[0]);
     while ((n = write(ends[1], zeroes, sizeof(zeroes))) > 0)
         total += (size_t)n;
-    assert_in_range(total, 16 << 20, (16 << 20) + 3 * 65536);
+    assert_in_range(total, 64 << 20, (64 << 20) + 3 * 65536);
     close(ends[1]);
     assert_int_equal(fe_state_check(&h->fe), 1);
     assert_true(backend_logged(&h->b, "it is too long"));

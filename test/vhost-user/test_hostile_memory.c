@@ -201,7 +201,8 @@ TEST(memory_shrinks_unseen)
 
 /*
  * Memory in crumbs, and buffers that lie in all of them: each takes long to check. The loop goes on
- * meanwhile: a message is answered in a fraction of the time that all of it takes.
+ * meanwhile: a message is answered when most of it is still to be done, which is seen in the ring
+ * or, if this process was slow to look, by the clock.
  */
 TEST(crumbs)
 {
@@ -216,6 +217,7 @@ TEST(crumbs)
     struct drv_buf in[BUFS], out = {0, 8};
     uint64_t features, begin_ms, answer_ms;
     struct drv_used used;
+    unsigned done;
 
     begin(h);
     assert_true(fe_start(fe, FE_P_ALL, DRV_F_INDIRECT, 0));
@@ -239,10 +241,11 @@ TEST(crumbs)
     OK(fe_state(fe, FE_SET_VRING_ENABLE, 0, 1));
     begin_ms = now_ms();
     OK(fe_get(fe, FE_GET_FEATURES, &features));
+    done = drv_split_used_idx(&fe->ring[0].ring);
     answer_ms = now_ms() - begin_ms;
     for (unsigned i = 0; i < REQUESTS; i++)
         assert_true(fe_wait_used(fe, 0, &used, 5000));
-    assert_true(answer_ms * 3 < now_ms() - begin_ms);
+    assert_true(done < REQUESTS / 2 || answer_ms * 3 < now_ms() - begin_ms);
 }
 
 static const struct CMUnitTest tests[] = {
