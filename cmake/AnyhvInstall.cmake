@@ -110,7 +110,7 @@ function(anyhv_install_man target)
         OUTPUT "${page}"
         COMMAND "${CMAKE_COMMAND}" -E env ARGP_HELP_FMT=header-col=0 # where help2man expects headings
                 "${ANYHV_HELP2MAN}" --no-info --section=1
-                "--name=virtio ${DEVICE} device for guests reached through ${MODULE}"
+                "--name=virtio ${DEVICE} device for guests over ${MODULE}"
                 ${includes} "--output=${page}" "$<TARGET_FILE:${target}>"
         COMMAND sed -i "/^\\.TH /s/\"[A-Z][a-z]* [0-9]*\"/\"${date}\"/" "${page}"
         DEPENDS ${target} ${parts}
