@@ -42,6 +42,7 @@ for ring in split packed; do
         --scenario i2c.detect,i2c.transfers,i2c.eeprom,i2c.sensor,i2c.wedge,i2c.rebind
     end_backends
     tap_check "$ring: i2cdetect finds what is there" says i2c_negotiated "$ring"
+    # Proves I2C-AS-HARDWARE.
     tap_check "$ring: i2cget, i2cset and i2ctransfer move bytes" says has_marks i2c.transfers
     tap_check "$ring: a stretched clock takes its time" says i2c_took_its_time
     tap_check "$ring: an EEPROM is written and read through sysfs" says has_marks i2c.eeprom

@@ -415,24 +415,20 @@ static void soup(void **state)
         .teardown_func = bench_teardown                                          \
     }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        I2C_TEST(reads_of_nothing, "i2c/reads_of_nothing.case-82"),
-        I2C_TEST(lengths_beyond_all_limits, "i2c/lengths_beyond_all_limits.case-82"),
-        I2C_TEST(an_address_that_is_not_allowed, "i2c/an_address_that_is_not_allowed.case-82"),
-        I2C_TEST(targets_of_another_guest, "i2c/targets_of_another_guest.case-82"),
-        I2C_TEST(a_group_without_end, "i2c/a_group_without_end.case-82"),
-        I2C_TEST(a_group_in_endless_pieces, "i2c/a_group_in_endless_pieces.case-82"),
-        I2C_TEST(more_than_may_be_in_work, "i2c/more_than_may_be_in_work.case-28"),
-        I2C_TEST(the_same_page_again_and_again, "i2c/the_same_page_again_and_again.case-10"),
-        I2C_TEST(requests_change, "i2c/requests_change.case-23"),
-        I2C_TEST(parts_overlap, "i2c/parts_overlap.case-21"),
-        I2C_TEST(a_read_over_the_ring, "i2c/a_read_over_the_ring.case-21"),
-        I2C_TEST(resets_in_flight, "i2c/resets_in_flight.case-51"),
-        I2C_TEST(soup, "i2c/soup.case-82"),
-    };
+static const struct CMUnitTest tests[] = {
+    I2C_TEST(reads_of_nothing, "i2c/reads_of_nothing.case-82"),
+    I2C_TEST(lengths_beyond_all_limits, "i2c/lengths_beyond_all_limits.case-82"),
+    I2C_TEST(an_address_that_is_not_allowed, "i2c/an_address_that_is_not_allowed.case-82"),
+    I2C_TEST(targets_of_another_guest, "i2c/targets_of_another_guest.case-82"),
+    I2C_TEST(a_group_without_end, "i2c/a_group_without_end.case-82"),
+    I2C_TEST(a_group_in_endless_pieces, "i2c/a_group_in_endless_pieces.case-82"),
+    I2C_TEST(more_than_may_be_in_work, "i2c/more_than_may_be_in_work.case-28"),
+    I2C_TEST(the_same_page_again_and_again, "i2c/the_same_page_again_and_again.case-10"),
+    I2C_TEST(requests_change, "i2c/requests_change.case-23"),
+    I2C_TEST(parts_overlap, "i2c/parts_overlap.case-21"),
+    I2C_TEST(a_read_over_the_ring, "i2c/a_read_over_the_ring.case-21"),
+    I2C_TEST(resets_in_flight, "i2c/resets_in_flight.case-51"),
+    I2C_TEST(soup, "i2c/soup.case-82"),
+};
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    return cmocka_run_group_tests_name("i2c-hostile", tests, NULL, NULL) != 0;
-}
+ANYHV_TEST_MAIN("i2c-hostile", tests)

@@ -6,21 +6,27 @@
 
 /* ---- single requests ---- */
 
+/* Proves I2C-HEADER-KEPT, I2C-WRITE-KEPT. */
 static void a_write(void **state)
 {
     struct i2c_bench *b = *state;
     struct bench_request r = {.addr = A7(0x50), .out = 9};
+    uint8_t before[8 + 9];
 
     bench_up(b, NULL);
-    bench_send_all(b, &r, 1);
+    bench_prepare(b, &r);
+    memcpy(before, drv_ptr(&b->mem, r.out_at, sizeof(before)), sizeof(before));
+    bench_send(b, &r);
     bench_is(b, 0, &r, 1);
     bench_expect_none(b);
     bench_end(b, 0, 1);
     bench_expect_all(b, &r, 1, OK);
+    assert_memory_equal(drv_ptr(&b->mem, r.out_at, sizeof(before)), before, sizeof(before));
     assert_int_equal(b->i2c.counters.transfers, 1);
     assert_int_equal(b->i2c.counters.failed, 0);
 }
 
+/* Proves I2C-READ. */
 static void a_read(void **state)
 {
     struct i2c_bench *b = *state;
@@ -33,7 +39,7 @@ static void a_read(void **state)
     bench_expect_all(b, &r, 1, OK);
 }
 
-/* Only the address and the direction: SMBus calls it Quick. */
+/* Only the address and the direction: SMBus calls it Quick. Proves I2C-DIRECTION. */
 static void zero_length_requests(void **state)
 {
     struct i2c_bench *b = *state;
@@ -65,7 +71,7 @@ static void nobody_answers(void **state)
     assert_int_equal(b->i2c.counters.failed, 3);
 }
 
-/* One request after the other, in their order, also when they are unrelated. */
+/* One request after the other, in their order, also when they are unrelated. Proves I2C-ORDER. */
 static void requests_in_their_order(void **state)
 {
     struct i2c_bench *b = *state;
@@ -88,6 +94,7 @@ static void requests_in_their_order(void **state)
     bench_expect_all(b, &r[2], 1, OK);
 }
 
+/* Proves I2C-STATUS. */
 static void however_it_is_cut(void **state)
 {
     static const uint64_t rings[] = {0, DRV_F_PACKED};
@@ -128,6 +135,7 @@ static void the_longest(void **state)
 
 /* ---- addresses ---- */
 
+/* Proves I2C-ADDRESSES. */
 static void both_kinds_of_addresses(void **state)
 {
     struct i2c_bench *b = *state;
@@ -142,7 +150,10 @@ static void both_kinds_of_addresses(void **state)
     bench_expect_all(b, r, 2, OK);
 }
 
-/* Of all 65536, those that are a way to write 0x20, 0x50, 0x60, 0x77 and 0x150 get through. */
+/*
+ * Of all 65536, those that are a way to write 0x20, 0x50, 0x60, 0x77 and 0x150 get through. Proves
+ * I2C-ADDRESSES.
+ */
 static void every_other_address_is_as_if_nothing_were_there(void **state)
 {
     static const uint16_t good[] = {0x40, 0xa0, 0xc0, 0xee, 0x50f2};
@@ -295,6 +306,7 @@ static void an_error_behind_more_than_is_zeroed(void **state)
 
 /* ---- features ---- */
 
+/* Proves I2C-ZERO-LENGTH-OFFERED, I2C-ZERO-LENGTH-NEEDED. */
 static void zero_length_requests_are_not_optional(void **state)
 {
     struct i2c_bench *b = *state;
@@ -307,6 +319,7 @@ static void zero_length_requests_are_not_optional(void **state)
     assert_true(drv_negotiate(t, F_ZERO_LENGTH));
 }
 
+/* Proves I2C-LAYOUT. */
 static void there_is_one_queue_and_no_configuration(void **state)
 {
     struct i2c_bench *b = *state;

@@ -15,6 +15,7 @@
 
 /* ---- a group is one transfer ---- */
 
+/* Proves I2C-GROUP. */
 static void a_group_is_one_transfer(void **state)
 {
     struct i2c_bench *b = *state;
@@ -71,7 +72,7 @@ static void a_group_of_the_largest_size(void **state)
 
 /* ---- one of it fails ---- */
 
-/* What went well is told so, and the rest is not. */
+/* What went well is told so, and the rest is not. Proves I2C-FIRST-FAILED, I2C-REST-FAILED. */
 static void the_bus_fails_in_the_middle(void **state)
 {
     struct i2c_bench *b = *state;
@@ -115,7 +116,7 @@ static void one_of_the_group_makes_no_sense(void **state)
     }
 }
 
-/* The group fails first, the rest comes later: it is not tried. */
+/* The group fails first, the rest comes later: it is not tried. Proves I2C-FAIL-NEXT. */
 static void the_rest_of_a_failed_group_comes_later(void **state)
 {
     struct i2c_bench *b = *state;

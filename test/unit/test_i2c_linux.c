@@ -604,14 +604,13 @@ static const struct CMUnitTest tests[] = {
     WITH_KERNEL(what_comes_back_may_be_another),
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
     int failed;
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
     if (!mkdtemp(folder))
         return 1;
-    failed = cmocka_run_group_tests_name("i2c_linux", tests, NULL, NULL);
+    failed = test_run("i2c_linux", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
     rmdir(folder);
-    return failed != 0;
+    return failed;
 }

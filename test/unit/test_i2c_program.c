@@ -164,20 +164,19 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_built_in_guest_asks_address_0), cmocka_unit_test(a_wedged_bus),
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
     int failed;
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
     if (!mkdtemp(folder))
         return 1;
     snprintf(file, sizeof(file), "%s/bus", folder);
     snprintf(second, sizeof(second), "%s/second", folder);
     snprintf(output, sizeof(output), "%s/output", folder);
-    failed = cmocka_run_group_tests_name("i2c_program", tests, NULL, NULL);
+    failed = test_run("i2c_program", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
     unlink(file);
     unlink(second);
     unlink(output);
     rmdir(folder);
-    return failed != 0;
+    return failed;
 }
