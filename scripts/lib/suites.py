@@ -99,7 +99,7 @@ SUITES = (
         preset="dev",
         programs=("hostile",),
         quick=True,
-        proves=(("loopback", "test device, rng, blk, i2c", "hostile driver, in process"),),
+        proves=(("loopback", "test device, rng, blk, i2c, scmi", "hostile driver, in process"),),
     ),
     Suite(
         "vhost-user",
@@ -216,6 +216,15 @@ SUITES = (
         preset="dev",
         scripts=("test/guest/i2c_uml_test.sh build/dev/bin",),
         proves=(("vhost-user", "i2c", "Linux, User-Mode Linux"),),
+    ),
+    Suite(
+        "guest-uml-scmi",
+        "Linux's SCMI drivers on User-Mode Linux: clocks, hwmon, IIO; two guests on one platform",
+        budget=450,  # as for guest-uml
+        packages=CMOCKA + UML + ("device-tree-compiler",),
+        preset="dev",
+        scripts=("test/guest/scmi_uml_test.sh build/dev/bin",),
+        proves=(("vhost-user", "scmi", "Linux, User-Mode Linux, two at a time"),),
     ),
     Suite(
         "guest-x86_64",
