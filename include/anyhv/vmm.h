@@ -49,7 +49,10 @@ struct anyhv_vmm_options {
     unsigned long set_ioregion;
 };
 
-/* *@vmm is set on success alone. -EPROTO: what listens there speaks something else. */
+/*
+ * *@vmm is set on success alone. -EPROTO: what listens there speaks something else; -EAGAIN: too
+ * many others wait there; -ETIMEDOUT: it does not answer, as it has another VMM, say.
+ */
 int anyhv_vmm_open(struct anyhv_vmm **vmm, const struct anyhv_vmm_options *options);
 
 /* VIRTIO's number for the kind of device. */
@@ -61,7 +64,11 @@ uint32_t anyhv_vmm_device_id(const struct anyhv_vmm *vmm);
  */
 int anyhv_vmm_memory_add(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size, int fd,
                          uint64_t offset);
-/* Exactly what was added. On return the device does not touch it any more. -ENOENT. */
+/*
+ * Exactly what was added. On return the device does not touch it any more; -ENOENT. -ETIMEDOUT,
+ * -EPROTO: it does not answer as it should and may still touch it; so the connection was ended, and
+ * a successor is told of the memory again.
+ */
 int anyhv_vmm_memory_remove(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size);
 
 /* Also the errors of KVM's ioctls. */
@@ -87,7 +94,7 @@ int anyhv_vmm_tend(struct anyhv_vmm *vmm);
 /* How often tend has brought it back. */
 uint32_t anyhv_vmm_revivals(struct anyhv_vmm *vmm);
 
-/* Whoever waits in mmio or tend does so no longer, and never again. */
+/* Whoever waits in mmio, tend or for an answer does so no longer (-ECANCELED), and never again. */
 void anyhv_vmm_stop(struct anyhv_vmm *vmm);
 
 /* Nobody may be in any of the calls. NULL is fine. */

@@ -22,6 +22,10 @@ enum fake_mood {
     FAKE_REFUSES, /* every message but HELLO: result 1 */
     FAKE_OTHER,   /* HELLO: another version */
     FAKE_GARBAGE, /* HELLO: answers with another request's number */
+    FAKE_TWICE,   /* gives the next answer twice; then it serves */
+    FAKE_DROPS,   /* takes the next command and ends that socket alone; then it serves */
+    FAKE_SILENT,  /* answers no message, and takes no command but dies */
+    FAKE_DRIPS,   /* answers messages byte by byte, 5 ms each */
 };
 
 struct fake {
@@ -45,5 +49,6 @@ void fake_mood(struct fake *f, enum fake_mood mood);
 /* So far. */
 unsigned fake_commands(struct fake *f);
 unsigned fake_messages(struct fake *f);
+unsigned fake_lives(struct fake *f);
 
 #endif

@@ -3,6 +3,7 @@
 #include "vmm_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +143,23 @@ static void gone(struct anyhv_vmm *vmm)
         vmm->life = VMM_GONE;
 }
 
-/* The device serves from now on; @wire becomes ours. */
+/*
+ * With `control`, or by the one who tends. The end of one socket is that of both, and whoever waits
+ * at either of them, on either side, is told.
+ */
+static void lost(struct anyhv_vmm *vmm)
+{
+    shutdown(vmm->socket, SHUT_RDWR);
+    shutdown(vmm->wire, SHUT_RDWR);
+    pthread_mutex_lock(&vmm->lock);
+    gone(vmm);
+    pthread_mutex_unlock(&vmm->lock);
+}
+
+/*
+ * The device serves from now on; @wire becomes ours. With `control`: what is said to the device
+ * reaches either its list of memory before START, or itself.
+ */
 static void served(struct anyhv_vmm *vmm, int wire)
 {
     pthread_mutex_lock(&vmm->lock);
@@ -160,11 +177,10 @@ int anyhv_vmm_start(struct anyhv_vmm *vmm)
 
     pthread_mutex_lock(&vmm->control);
     rc = life_of(vmm) == VMM_NEW ? anyhv_vmm_channel_start(vmm, vmm->socket, &wire) : -EBUSY;
+    if (!rc)
+        served(vmm, wire);
     pthread_mutex_unlock(&vmm->control);
-    if (rc)
-        return rc;
-    served(vmm, wire);
-    return anyhv_vmm_kvm_wire(vmm);
+    return rc ? rc : anyhv_vmm_kvm_wire(vmm);
 }
 
 void anyhv_vmm_stop(struct anyhv_vmm *vmm)
@@ -205,13 +221,12 @@ static int revive(struct anyhv_vmm *vmm)
     } else {
         anyhv_vmm_fd_close(&vmm->socket);
         vmm->socket = socket;
+        served(vmm, wire);
     }
     pthread_mutex_unlock(&vmm->control);
-    if (rc)
-        return rc;
-    served(vmm, wire);
-    __atomic_add_fetch(&vmm->revivals, 1, __ATOMIC_RELAXED);
-    return 0;
+    if (!rc)
+        __atomic_add_fetch(&vmm->revivals, 1, __ATOMIC_RELAXED);
+    return rc;
 }
 
 uint32_t anyhv_vmm_revivals(struct anyhv_vmm *vmm)
@@ -222,15 +237,13 @@ uint32_t anyhv_vmm_revivals(struct anyhv_vmm *vmm)
 /* Returns when the device process has left, or stop was called. */
 static void watch(struct anyhv_vmm *vmm)
 {
-    struct pollfd fds[2] = {{.fd = vmm->socket}, {.fd = vmm->stop, .events = POLLIN}};
+    struct pollfd fds[3] = {
+        {.fd = vmm->stop, .events = POLLIN}, {.fd = vmm->socket}, {.fd = vmm->wire}};
 
-    while (poll(fds, 2, -1) < 0 && errno == EINTR)
+    while (poll(fds, 3, -1) < 0 && errno == EINTR)
         ;
-    /* A vCPU that waits for an answer is told by the other socket's end. */
-    pthread_mutex_lock(&vmm->lock);
-    if (fds[0].revents)
-        gone(vmm);
-    pthread_mutex_unlock(&vmm->lock);
+    if (fds[1].revents || fds[2].revents)
+        lost(vmm);
 }
 
 int anyhv_vmm_tend(struct anyhv_vmm *vmm)
@@ -249,15 +262,15 @@ int anyhv_vmm_tend(struct anyhv_vmm *vmm)
 
 /* ---- memory and reset ---- */
 
-/* Of a message that could not be delivered: a successor will be told all that there is. */
+/*
+ * Of a message that could not be delivered: a successor will be told all that there is. Without a
+ * proper answer nobody knows what was done, and a late one would be taken for the next message's.
+ */
 static int unless_gone(struct anyhv_vmm *vmm, int rc)
 {
-    if (rc != -ECONNRESET)
-        return rc;
-    pthread_mutex_lock(&vmm->lock);
-    gone(vmm);
-    pthread_mutex_unlock(&vmm->lock);
-    return 0;
+    if (rc == -ECONNRESET || rc == -ETIMEDOUT || rc == -EPROTO)
+        lost(vmm);
+    return rc == -ECONNRESET ? 0 : rc;
 }
 
 static int add(struct anyhv_vmm *vmm, const struct vmm_memory *memory)
@@ -267,7 +280,7 @@ static int add(struct anyhv_vmm *vmm, const struct vmm_memory *memory)
     if (vmm->nmemory == ANYHV_IOR_SLOTS)
         return -ENOSPC;
     if (life_of(vmm) == VMM_SERVED)
-        rc = unless_gone(vmm, anyhv_vmm_channel_add(vmm->socket, memory));
+        rc = unless_gone(vmm, anyhv_vmm_channel_add(vmm, vmm->socket, memory));
     if (!rc)
         vmm->memory[vmm->nmemory++] = *memory;
     return rc;
@@ -276,7 +289,8 @@ static int add(struct anyhv_vmm *vmm, const struct vmm_memory *memory)
 int anyhv_vmm_memory_add(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size, int fd,
                          uint64_t offset)
 {
-    struct vmm_memory memory = {.addr = addr, .size = size, .offset = offset, .fd = dup(fd)};
+    struct vmm_memory memory = {
+        .addr = addr, .size = size, .offset = offset, .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)};
     int rc;
 
     if (memory.fd < 0)
@@ -299,7 +313,7 @@ static int drop(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size)
     if (i == vmm->nmemory)
         return -ENOENT;
     if (life_of(vmm) == VMM_SERVED)
-        rc = unless_gone(vmm, anyhv_vmm_channel_remove(vmm->socket, &vmm->memory[i]));
+        rc = unless_gone(vmm, anyhv_vmm_channel_remove(vmm, &vmm->memory[i]));
     if (rc)
         return rc;
     close(vmm->memory[i].fd);
@@ -325,7 +339,7 @@ int anyhv_vmm_reset(struct anyhv_vmm *vmm)
     /* If the device process dies before it has done it, the state is still that of before. */
     vmm->forget = true;
     if (life_of(vmm) == VMM_SERVED)
-        rc = anyhv_vmm_channel_reset(vmm->socket);
+        rc = anyhv_vmm_channel_reset(vmm);
     if (!rc && life_of(vmm) == VMM_SERVED)
         vmm->forget = false;
     rc = unless_gone(vmm, rc);

@@ -44,13 +44,17 @@ struct anyhv_vmm {
     uint32_t revivals;
 };
 
-/* ---- channel.c: the handshake; 0 or -errno, -ECONNRESET: the device process is gone ---- */
+/*
+ * ---- channel.c: the handshake; 0 or -errno. -ECONNRESET: the device process is gone; -ETIMEDOUT:
+ * it does not answer; -EPROTO: it answers nonsense; -ECANCELED: stop was called ----
+ */
+/* Never waits. -EAGAIN: too many others do. */
 int anyhv_vmm_channel_connect(const char *path);
 /* HELLO; fills device_id and queues. */
 int anyhv_vmm_channel_hello(struct anyhv_vmm *vmm, int socket);
-int anyhv_vmm_channel_add(int socket, const struct vmm_memory *memory);
-int anyhv_vmm_channel_remove(int socket, const struct vmm_memory *memory);
-int anyhv_vmm_channel_reset(int socket);
+int anyhv_vmm_channel_add(const struct anyhv_vmm *vmm, int socket, const struct vmm_memory *memory);
+int anyhv_vmm_channel_remove(const struct anyhv_vmm *vmm, const struct vmm_memory *memory);
+int anyhv_vmm_channel_reset(const struct anyhv_vmm *vmm);
 /* State, memory, eventfds and START. *@wire: our end of the commands' socket. */
 int anyhv_vmm_channel_start(struct anyhv_vmm *vmm, int socket, int *wire);
 
