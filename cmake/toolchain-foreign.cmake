@@ -3,9 +3,9 @@
 # toolchain-<cpu>.cmake sets ANYHV_CPU and includes it.
 # Debian: gcc-<cpu>-linux-gnu, libc6-dev-<arch>-cross, qemu-user-static.
 #
-# ANYHV_<CPU>_SYSROOT (environment or cache) names a folder with cmocka for that machine under usr/; the
-# tests need it. scripts/check unpacks the packages libcmocka0 and libcmocka-dev there. They come
-# from a folder because a foreign architecture is not added to a machine for the sake of a test.
+# ANYHV_<CPU>_SYSROOT (environment or cache) names a folder with libinih and, for the tests, cmocka for that
+# machine under usr/. scripts/check unpacks their packages there. They come from a folder because a foreign
+# architecture is not added to a machine for the sake of a test.
 
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR ${ANYHV_CPU})
@@ -16,7 +16,7 @@ string(TOUPPER "ANYHV_${ANYHV_CPU}_SYSROOT" sysroot)
 if(NOT ${sysroot})
     set(${sysroot} "$ENV{${sysroot}}")
 endif()
-set(${sysroot} "${${sysroot}}" CACHE PATH "cmocka for ${ANYHV_CPU}" FORCE)
+set(${sysroot} "${${sysroot}}" CACHE PATH "libraries for ${ANYHV_CPU}" FORCE)
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES ${sysroot})
 
 set(CMAKE_FIND_ROOT_PATH /usr/${ANYHV_CPU}-linux-gnu ${${sysroot}})
