@@ -65,12 +65,12 @@ compile() {
 copy_modules() {
     local kernel=$1 dest=$2 name file
     for name in "${GUEST_MODULES[@]}"; do
-        file=$(find "$kernel/lib/modules" -name "$name.ko")
+        file=$(find "$kernel" -name "$name.ko" -o -name "$name.ko.xz")
         if [[ $file ]]; then
-            cp "$file" "$dest/"
+            if [[ $file == *.xz ]]; then xz -dc "$file"; else cat "$file"; fi >"$dest/$name.ko"
             echo "$name.ko" >>"$dest/order"
         else
-            grep -q "/$name.ko$" "$kernel"/lib/modules/*/modules.builtin ||
+            grep -q "/$name.ko$" "$(find "$kernel" -name modules.builtin)" ||
                 die "$kernel has no module $name"
         fi
     done
@@ -83,7 +83,7 @@ build_initramfs() {
     kernel=$(kernel_folder "$arch")
     root=$(mktemp -d "$out.XXXXXX")
     mkdir "$root"/{bin,dev,proc,sys,tmp,modules}
-    cp "$kernel/bin/busybox" "$root/bin/"
+    cp "$(find "$kernel" -path '*/bin/busybox')" "$root/bin/"
     ln -s busybox "$root/bin/sh"
     install -m 755 "$here/init" "$root/init"
     compile "$(guest_compiler "$arch")" "$here/rng_check.c" "$root/bin/rng_check"

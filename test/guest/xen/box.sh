@@ -1,0 +1,172 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Boots a real Xen for Arm64 in QEMU (TCG), with a dom0 that runs our back ends and starts guests
+# whose own drivers use them.
+#
+#   box.sh fetch             gets what is needed and compiles the hypervisor, once; needs network, and
+#                            root or sudo
+#   box.sh build             our programs for the box, into build/xen-arm64/bin
+#   box.sh boot OPTION...
+#
+#   --scenario A,B,...   what happens in the box (see dom0_init)
+#   --seed N --bytes N   what the guests expect, and how much they read at a time
+#   --log FILE           the console of the box: Xen, dom0, back ends and guests
+#   --timeout SECONDS
+#
+# Succeeds if the box went through all its scenarios and powered off.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=scripts/lib/common.sh
+. "$here/../../../scripts/lib/common.sh"
+# shellcheck source=scripts/lib/apt.sh
+. "$here/../../../scripts/lib/apt.sh"
+# shellcheck source=test/guest/image.sh
+. "$here/../image.sh"
+# shellcheck source=test/guest/xen/parts.sh
+. "$here/parts.sh"
+
+build=${ANYHV_BUILD:-$(anyhv_root)/build}
+scenario=serve seed=1 bytes=65536 timeout=240
+log=$build/guest-logs/xen/box.log
+
+usage() {
+    sed -n '/^# Boots/,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2
+    exit 2
+}
+
+parse_options() {
+    while (($#)); do
+        (($# >= 2)) || usage
+        case $1 in
+        --scenario) scenario=$2 ;;
+        --seed) seed=$2 ;;
+        --bytes) bytes=$2 ;;
+        --log) log=$2 ;;
+        --timeout) timeout=$2 ;;
+        *) usage ;;
+        esac
+        shift 2
+    done
+}
+
+# --- our programs -----------------------------------------------------------------------------------
+
+programs() { printf '%s/xen-arm64/bin\n' "$(anyhv_root)/build"; }
+
+build_programs() {
+    ANYHV_XEN_ARM64_SYSROOT=$(link_folder)
+    export ANYHV_XEN_ARM64_SYSROOT
+    (cd "$(anyhv_root)" && cmake --preset xen-arm64 && cmake --build --preset xen-arm64)
+}
+
+# --- the box ----------------------------------------------------------------------------------------
+
+# Guest and dom0 run the same kernel; the guest's initramfs is the one of the other guests.
+kernel_folder() { tools_folder; }
+
+# copy_programs ROOT NAME...: programs of the tools' packages, with the libraries that they need.
+copy_programs() {
+    local root=$1 tools name file
+    tools=$(tools_folder)
+    shift
+    for name in "$@"; do
+        # What is in sbin are scripts that look for the real ones.
+        file=$(find "$tools"/usr/lib/xen-*/bin "$tools"/usr/bin -name "$name" | sed -n 1p)
+        [[ $file ]] || die "$tools has no program $name"
+        install -D "$file" "$root/${file#"$tools/"}"
+    done
+    copy_libraries "$root"
+}
+
+# copy_libraries ROOT: until nothing in there asks for one that is not there. The loader is asked for
+# by its path, libgcc_s when a thread ends.
+copy_libraries() {
+    local root=$1 tools name file missing=(libc.so.6 libgcc_s.so.1) loader=usr/lib/ld-linux-aarch64.so.1
+    tools=$(tools_folder)
+    cp -L "$tools/$loader" "$root/$loader"
+    while ((${#missing[@]})); do
+        for name in "${missing[@]}"; do
+            file=$(find "$tools/usr/lib" -name "$name" | sed -n 1p)
+            [[ $file ]] || die "$tools has no library $name"
+            mkdir -p "$(dirname "$root/${file#"$tools/"}")"
+            cp -L "$file" "$root/${file#"$tools/"}"
+        done
+        mapfile -t missing < <(comm -23 <(needed_libraries "$root") \
+            <(find "$root" -name '*.so*' -printf '%f\n' | LC_ALL=C sort))
+    done
+}
+
+# Scripts and modules are among the files, which readelf does not like.
+needed_libraries() {
+    { find "$1" -type f -exec readelf -d {} + 2>/dev/null || true; } |
+        sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | LC_ALL=C sort -u
+}
+
+make_dom0() {
+    local out=$1 root name
+    root=$(mktemp -d "$out.XXXXXX")
+    mkdir -p "$root"/{usr/bin,usr/sbin,usr/lib,dev,proc,sys,run,tmp,var,etc/xen,modules,guest}
+    for name in bin sbin lib; do
+        ln -s "usr/$name" "$root/$name"
+    done
+    install -m 755 "$here/dom0_init" "$root/init"
+    : >"$root/etc/xen/xl.conf"
+    install -m 755 "$(programs)"/* "$root/usr/bin/"
+    copy_programs "$root" busybox xl xenstored xenconsoled xen-init-dom0 xenstore-read libxl-save-helper
+    ln -s busybox "$root/usr/bin/sh"
+    GUEST_MODULES=(xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs)
+    copy_modules "$(tools_folder)" "$root/modules"
+    cp "$(kernel_image)" "$root/guest/vmlinuz"
+    cp "$2" "$root/guest/initramfs"
+    (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >"$out"
+    rm -rf "$root"
+}
+
+kernel_image() { echo "$(tools_folder)"/boot/vmlinuz-*; }
+
+make_images() {
+    GUEST_MODULES=(virtio_mmio virtio-rng)
+    build_initramfs aarch64 "$1/guest.cpio"
+    make_dom0 "$1/dom0.cpio" "$1/guest.cpio"
+}
+
+# guest-loader tells Xen where dom0's kernel and initramfs are.
+run_qemu() {
+    local qemu
+    qemu=$(qemu_folder)
+    QEMU_MODULE_DIR=$(echo "$qemu"/usr/lib/*/qemu) \
+        "${leash[@]}" timeout -k 2 "$timeout" "$qemu/usr/bin/qemu-system-aarch64" \
+        -L "$qemu/usr/share/qemu" -accel tcg \
+        -machine virt,virtualization=on,gic-version=3 -cpu cortex-a57 -smp 2 -m 2560 \
+        -nodefaults -display none -serial stdio -no-reboot \
+        -kernel "$(hypervisor_folder)/xen" \
+        -append "dom0_mem=1024M dom0_max_vcpus=1 bootscrub=0 console=dtuart dtuart=/pl011@9000000" \
+        -device "guest-loader,addr=0x50000000,kernel=$(kernel_image),bootargs=console=hvc0 quiet \
+panic=-1 anyhv.box=$scenario anyhv.seed=$seed anyhv.bytes=$bytes" \
+        -device "guest-loader,addr=0x60000000,initrd=$1/dom0.cpio" </dev/null >"$log" 2>&1
+}
+
+boot() {
+    local status=0 work
+    fetch_box
+    [[ -x $(programs)/anyhv-rng-xen ]] || die "no back end: run box.sh build"
+    mkdir -p "$build/guest" "$(dirname "$log")"
+    work=$(mktemp -d "$build/guest/xen.XXXXXX")
+    make_images "$work"
+    run_qemu "$work" || status=$?
+    rm -rf "$work"
+    ((status != 124 && status != 137)) || die "no end after $timeout s, see $log"
+    ((status == 0)) || die "QEMU ended with status $status, see $log"
+    grep -q '^dom0| ANYHV-MARK done' "$log" || die "the box did not get through, see $log"
+}
+
+command=${1:-}
+shift || usage
+parse_options "$@"
+case $command in
+fetch) fetch_box ;;
+build) fetch_box && build_programs ;;
+boot) boot ;;
+*) usage ;;
+esac
