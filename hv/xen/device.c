@@ -167,8 +167,8 @@ int xen_device_begin(struct xen_guest *guest, const struct xen_place *place)
         rc = attach_or_begin_anew(device);
     if (!rc)
         rc = claim(device);
-    if (rc) {
-        xen_device_end(device, XEN_END_RELEASE);
+    if (rc) { /* what a predecessor left is for the next attempt */
+        xen_device_end(device, device->state.resume ? XEN_END_LEAVE : XEN_END_RELEASE);
         return rc;
     }
     anyhv_log(ANYHV_LOG_INFO, "xen.serving",
@@ -177,6 +177,7 @@ int xen_device_begin(struct xen_guest *guest, const struct xen_place *place)
     /* Only now: whoever waits for this may let the guest run. */
     if (device->path[0])
         xen_discovery_state(module, device->path, XEN_STORE_INIT_WAIT);
+    device->announced = true;
     return ANYHV_OK;
 }
 
@@ -213,7 +214,7 @@ void xen_device_end(struct xen_device *device, enum xen_end how)
         anyhv_state_file_close(&device->state);
     else
         anyhv_state_file_remove(&device->state);
-    if (how == XEN_END_RELEASE && device->path[0])
+    if (how == XEN_END_RELEASE && device->announced && device->path[0])
         xen_discovery_state(device->guest->module, device->path, XEN_STORE_CLOSED);
     unlink_device(device);
     free(device);

@@ -209,6 +209,37 @@ static void look_at_guest(struct xen_module *module, domid_t unused, uint32_t do
         xen_guest_abandon(guest);
 }
 
+/*
+ * A toolstack that destroys a guest, or takes a device away from it, wants to hear that we let go
+ * of it, and waits for that.
+ */
+static bool is_closing(const struct xen_module *module, const struct xen_device *device)
+{
+    char value[VALUE_MAX];
+    uint64_t state;
+
+    return device->path[0] && read_text(module, device->path, "state", value) == 0 &&
+           parse_number(value, UINT32_MAX, &state) && state == XEN_STORE_CLOSING;
+}
+
+static void look_for_closing(struct xen_module *module)
+{
+    for (struct xen_guest *guest = module->guests, *next; guest; guest = next) {
+        next = guest->next;
+        for (struct xen_device *device = guest->devices, *follows; device; device = follows) {
+            follows = device->next;
+            if (!is_closing(module, device))
+                continue;
+            anyhv_log(ANYHV_LOG_INFO, "xen.closed",
+                      "domain %u device %" PRIu32 ": taken away by the toolstack", guest->domid,
+                      device->id);
+            xen_device_end(device, XEN_END_RELEASE);
+        }
+        if (!guest->devices && !guest->gone)
+            xen_guest_end(guest, XEN_END_RELEASE);
+    }
+}
+
 /* Another guest may have got the number of one that died, before we heard of its death. */
 static void look_for_dead(struct xen_module *module)
 {
@@ -229,6 +260,7 @@ static bool scan(struct anyhv_task *task)
     struct xen_module *module = task->priv;
 
     look_for_dead(module);
+    look_for_closing(module);
     each_number(module, ROOT, XEN_DOMID_MAX, 0, look_at_guest);
     return false;
 }

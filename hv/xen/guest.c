@@ -166,5 +166,5 @@ struct xen_guest *xen_guest_get(struct xen_module *module, domid_t domid)
 /* What a predecessor made is left: destroyed, it would leave the guest with nobody to ask. */
 void xen_guest_abandon(struct xen_guest *guest)
 {
-    xen_guest_end(guest, guest->server.adopted ? XEN_END_LEAVE : XEN_END_RELEASE);
+    xen_guest_end(guest, guest->state.resume ? XEN_END_LEAVE : XEN_END_RELEASE);
 }

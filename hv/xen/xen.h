@@ -100,7 +100,8 @@ struct xen_device {
     struct anyhv_state_file state;
     struct anyhv_task work;
     bool attached;
-    bool ranged; /* its window is ours */
+    bool ranged;    /* its window is ours */
+    bool announced; /* the toolstack has been told */
 };
 
 /* What becomes of the guest's view of a device, or of all. */
@@ -189,6 +190,7 @@ enum xen_store_state {
     XEN_STORE_INITIALISING = 1,
     XEN_STORE_INIT_WAIT = 2,
     XEN_STORE_CONNECTED = 4,
+    XEN_STORE_CLOSING = 5,
     XEN_STORE_CLOSED = 6,
 };
 void xen_discovery_state(const struct xen_module *module, const char *path,

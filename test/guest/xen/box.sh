@@ -117,13 +117,11 @@ make_dom0() {
     ln -s busybox "$root/usr/bin/sh"
     GUEST_MODULES=(xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs)
     copy_modules "$(tools_folder)" "$root/modules"
-    cp "$(kernel_image)" "$root/guest/vmlinuz"
+    cp "$(kernel_image aarch64)" "$root/guest/vmlinuz"
     cp "$2" "$root/guest/initramfs"
     (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >"$out"
     rm -rf "$root"
 }
-
-kernel_image() { echo "$(tools_folder)"/boot/vmlinuz-*; }
 
 make_images() {
     GUEST_MODULES=(virtio_mmio virtio-rng)
@@ -131,7 +129,8 @@ make_images() {
     make_dom0 "$1/dom0.cpio" "$1/guest.cpio"
 }
 
-# guest-loader tells Xen where dom0's kernel and initramfs are.
+# guest-loader tells Xen where dom0's kernel and initramfs are. A comma inside a property is written
+# twice.
 run_qemu() {
     local qemu
     qemu=$(qemu_folder)
@@ -142,8 +141,8 @@ run_qemu() {
         -nodefaults -display none -serial stdio -no-reboot \
         -kernel "$(hypervisor_folder)/xen" \
         -append "dom0_mem=1024M dom0_max_vcpus=1 bootscrub=0 console=dtuart dtuart=/pl011@9000000" \
-        -device "guest-loader,addr=0x50000000,kernel=$(kernel_image),bootargs=console=hvc0 quiet \
-panic=-1 anyhv.box=$scenario anyhv.seed=$seed anyhv.bytes=$bytes" \
+        -device "guest-loader,addr=0x50000000,kernel=$(kernel_image aarch64),bootargs=console=hvc0 quiet \
+panic=-1 anyhv.box=${scenario//,/,,} anyhv.seed=$seed anyhv.bytes=$bytes" \
         -device "guest-loader,addr=0x60000000,initrd=$1/dom0.cpio" </dev/null >"$log" 2>&1
 }
 
