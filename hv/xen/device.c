@@ -61,6 +61,13 @@ static int failed(const struct xen_device *device, const char *what, const char 
     return ANYHV_E_IO;
 }
 
+static int open_grants(struct xen_device *device)
+{
+    if (device->grants && xen_grants_init(&device->guest->grants, device->guest) != ANYHV_OK)
+        return failed(device, "opening the grant interface", strerror(errno));
+    return ANYHV_OK;
+}
+
 static int open_state(struct xen_device *device, const struct anyhv_device_ops *ops)
 {
     char suffix[24], path[256];
@@ -84,11 +91,11 @@ static int attach(struct xen_device *device, bool fresh)
 
     if (rc)
         return rc;
-    how.mem = &device->guest->foreign.mem;
+    how.mem = device->grants ? &device->guest->grants.mem : &device->guest->foreign.mem;
     if (device->state.state)
         anyhv_state_file_use(&device->state, &how);
     how.resume = how.resume && !fresh;
-    rc = anyhv_mmio_attach(&device->mmio, &mmio_ops, device, &how, false);
+    rc = anyhv_mmio_attach(&device->mmio, &mmio_ops, device, &how, device->grants);
     device->attached = rc == ANYHV_OK;
     return rc;
 }
@@ -143,6 +150,7 @@ static struct xen_device *new_device(struct xen_guest *guest, const struct xen_p
     device->id = place->id;
     device->base = place->base;
     device->irq = place->irq;
+    device->grants = place->grants;
     device->work = (struct anyhv_task){.run = run_rings, .priv = device};
     if (place->path)
         snprintf(device->path, sizeof(device->path), "%s", place->path);
@@ -162,7 +170,9 @@ int xen_device_begin(struct xen_guest *guest, const struct xen_place *place)
     device = new_device(guest, place);
     if (!device)
         return ANYHV_E_NORES;
-    rc = open_state(device, module->server->cls->ops);
+    rc = open_grants(device);
+    if (!rc)
+        rc = open_state(device, module->server->cls->ops);
     if (!rc)
         rc = attach_or_begin_anew(device);
     if (!rc)

@@ -76,11 +76,24 @@ __attribute__((format(printf, 2, 3))) static bool refuse(const char *path, const
     return false;
 }
 
+/* Is the device there of our kind? What cannot be told is not. */
+static bool is_ours(const struct xen_module *module, const char *path)
+{
+    char value[VALUE_MAX], ours[VALUE_MAX];
+
+    if (read_text(module, path, "type", value) != 0)
+        return false;
+    snprintf(ours, sizeof(ours), "virtio,device%x", module->server->cls->ops->id);
+    return strcmp(value, ours) == 0;
+}
+
 static bool need_text(const struct xen_module *module, const char *path, const char *key,
                       char value[VALUE_MAX])
 {
     int error = read_text(module, path, key, value);
 
+    if (error == ENOENT && !is_ours(module, path))
+        return false; /* the whole node has just been removed */
     if (error == ENOENT)
         return refuse(path, "there is no '%s'%s", key,
                       strcmp(key, "base") == 0 ? "; does the guest's configuration say "
@@ -102,17 +115,6 @@ static bool need_number(const struct xen_module *module, const char *path, const
                   max);
 }
 
-/* Is the device there of our kind? What cannot be told is not. */
-static bool is_ours(const struct xen_module *module, const char *path)
-{
-    char value[VALUE_MAX], ours[VALUE_MAX];
-
-    if (read_text(module, path, "type", value) != 0)
-        return false;
-    snprintf(ours, sizeof(ours), "virtio,device%x", module->server->cls->ops->id);
-    return strcmp(value, ours) == 0;
-}
-
 static bool read_place(const struct xen_module *module, const char *path, domid_t domid,
                        uint32_t id, struct xen_place *place)
 {
@@ -120,11 +122,12 @@ static bool read_place(const struct xen_module *module, const char *path, domid_
     char value[VALUE_MAX];
 
     *place = (struct xen_place){.domid = domid, .id = id, .path = path};
+    if (!need_number(module, path, "state", 1, 8, &state) || state > XEN_STORE_CONNECTED)
+        return false; /* or it is on its way out */
     if (!need_number(module, path, "frontend-id", 0, XEN_DOMID_MAX, &owner) ||
         !need_text(module, path, "transport", value) ||
         !need_number(module, path, "base", 0, UINT64_MAX - ANYHV_MMIO_SIZE, &place->base) ||
-        !need_number(module, path, "irq", XEN_IRQ_MIN, XEN_IRQ_MAX, &irq) ||
-        !need_number(module, path, "state", 0, UINT32_MAX, &state))
+        !need_number(module, path, "irq", XEN_IRQ_MIN, XEN_IRQ_MAX, &irq))
         return false;
     place->irq = (uint32_t)irq;
     if (owner != domid)
@@ -134,12 +137,11 @@ static bool read_place(const struct xen_module *module, const char *path, domid_
     if (place->base % ANYHV_MMIO_SIZE)
         return refuse(path, "'base' is 0x%" PRIx64 ", not a multiple of 0x%x", place->base,
                       ANYHV_MMIO_SIZE);
-    if (state < XEN_STORE_INITIALISING || state > XEN_STORE_CONNECTED)
-        return refuse(path, "'state' is %" PRIu64 ": it is on its way out", state);
     if (read_text(module, path, "grant_usage", value) == 0 && !parse_number(value, 1, &grants))
         return refuse(path, "'grant_usage' is '%s', not 0 or 1", value);
-    if (grants)
-        return refuse(path, "'grant_usage' is 1, which is not supported");
+    if (grants && module->options->domid_given)
+        return refuse(path, "'grant_usage' is 1, but grants are among what --domid gives up");
+    place->grants = grants;
     return true;
 }
 

@@ -74,6 +74,7 @@ void xen_guest_end(struct xen_guest *guest, enum xen_end how)
     anyhv_watch_del(&guest->watch);
     while (guest->devices)
         xen_device_end(guest->devices, how);
+    xen_grants_fini(&guest->grants);
     xen_foreign_fini(&guest->foreign);
     xen_server_end(guest, how);
     if (how == XEN_END_LEAVE)

@@ -18,6 +18,7 @@
 #include <xendevicemodel.h>
 #include <xenevtchn.h>
 #include <xenforeignmemory.h>
+#include <xengnttab.h>
 #include <xenstore.h>
 
 #define XEN_PAGE   4096u /* of the hypervisor, whatever the kernels' pages are */
@@ -74,6 +75,19 @@ void xen_foreign_fini(struct xen_foreign *foreign);
 /* Pages left the guest: what is cached may be somebody else's soon. */
 void xen_foreign_invalidate(struct xen_foreign *foreign);
 
+/* ---- grants.c: guest memory that the guest shows us piece by piece ---- */
+
+struct xen_grants {
+    struct xen_guest *guest;
+    struct anyhv_mem mem;
+    xengnttab_handle *gnttab; /* NULL: no device of the guest uses grants */
+};
+
+/* The first device that uses grants makes it. ANYHV_E_IO with errno. */
+int xen_grants_init(struct xen_grants *grants, struct xen_guest *guest);
+/* First core must have given back what it has. */
+void xen_grants_fini(struct xen_grants *grants);
+
 /* ---- a device and where it stands ---- */
 
 /* What a toolstack, or the command line, says of a device. */
@@ -94,6 +108,7 @@ struct xen_device {
     uint32_t id;
     uint64_t base;
     uint32_t irq;
+    bool grants;
     char path[XEN_PATH]; /* "": it has no node */
     struct anyhv_mmio mmio;
     struct anyhv_instance instance;
@@ -158,6 +173,7 @@ struct xen_guest {
     struct xen_server server;
     struct anyhv_watch watch;
     struct xen_foreign foreign;
+    struct xen_grants grants;
     struct xen_device *devices;
     struct anyhv_state_file state;
     bool gone;

@@ -37,6 +37,7 @@ BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev")
 CMOCKA = BUILD + ("libcmocka-dev",)
 BARE = BUILD + ("gcc-arm-none-eabi", "gcc-aarch64-linux-gnu")
 LAYERS = ("binutils", "clang-format", "shellcheck")
+XEN_BOX = ("make", "flex", "bison", "cpio", "xz-utils", "gcc-aarch64-linux-gnu")
 UML = ("make", "flex", "bison", "bc", "xz-utils", "cpio")
 CROSS_S390X = ("gcc-s390x-linux-gnu", "libc6-dev-s390x-cross", "qemu-user-static")
 SYSROOT_S390X = Sysroot(
@@ -96,7 +97,7 @@ SUITES = (
         "configure",
         "the build itself: errors that help, presets that build, headers that stand alone",
         budget=90,
-        packages=CMOCKA + ("g++",),
+        packages=CMOCKA + ("g++", "libxen-dev"),
         scripts=("test/configure/configure_test.sh",),
         quick=True,
     ),
@@ -169,10 +170,27 @@ SUITES = (
         proves=(("vhost-user", "rng", "stock Debian kernel, aarch64, QEMU"),),
     ),
     Suite(
+        "xen-unit",
+        "the Xen module over a Xen in the test program: order of calls, each failure, hostile guests",
+        budget=120,
+        packages=CMOCKA + ("libxen-dev",),
+        preset="xen",
+        programs=("xen",),
+        proves=(("xen", "test device", "test driver, in process, Xen's libraries replaced"),),
+    ),
+    Suite(
+        "guest-xen-arm64",
+        "a real Xen on Arm64 under QEMU: a stock kernel's driver, and what life has in store",
+        budget=500,  # fetching and building the hypervisor, once, included
+        packages=BUILD + XEN_BOX,
+        scripts=("test/guest/xen/xen_test.sh",),
+        proves=(("xen", "rng", "stock Debian kernel, Xen 4.20 on Arm64, QEMU"),),
+    ),
+    Suite(
         "mutation",
         "every suite can fail: planted bugs turn it red",
         budget=360,
-        packages=CMOCKA + BARE + CROSS_S390X + LAYERS + UML + ("g++", "qemu-system-arm"),
+        packages=CMOCKA + BARE + CROSS_S390X + LAYERS + UML + ("g++", "qemu-system-arm", "libxen-dev"),
         sysroots=(SYSROOT_S390X,),
         scripts=("test/mutation/mutation_test.sh",),
     ),

@@ -12,6 +12,7 @@
 #include <xendevicemodel.h>
 #include <xenevtchn.h>
 #include <xenforeignmemory.h>
+#include <xengnttab.h>
 #include <xenstore.h>
 #include <xentoolcore.h>
 
@@ -43,6 +44,7 @@ struct domain {
     int ram_fd;
     uint8_t *ram;
     bool hole[FAKE_RAM_SIZE / FAKE_PAGE];
+    enum fake_grant grant[FAKE_RAM_SIZE / FAKE_PAGE];
     struct server server[SERVERS];
     bool level[1024];
     unsigned rises[1024];
@@ -63,6 +65,7 @@ struct port {
 struct map {
     uint8_t *at;
     size_t pages;
+    bool granted;
 };
 
 struct node {
@@ -514,11 +517,11 @@ static int page_error(const struct domain *d, uint64_t frame)
     return at >= FAKE_RAM_SIZE / FAKE_PAGE || d->hole[at] ? EINVAL : 0;
 }
 
-static void keep_map(uint8_t *at, size_t pages)
+static void keep_map(uint8_t *at, size_t pages, bool granted)
 {
     for (unsigned i = 0; i < MAPS; i++) {
         if (!w.map[i].at) {
-            w.map[i] = (struct map){at, pages};
+            w.map[i] = (struct map){at, pages, granted};
             return;
         }
     }
@@ -553,24 +556,30 @@ void *xenforeignmemory_map(xenforeignmemory_handle *h, uint32_t domid, int prot,
             return NULL;
         }
     }
-    keep_map(at, pages);
+    keep_map(at, pages, false);
     return at;
 }
 
-int xenforeignmemory_unmap(xenforeignmemory_handle *h, void *addr, size_t pages)
+static int drop_map(const void *addr, size_t pages, bool granted)
 {
-    assert_non_null(h);
-    called("unmap");
     for (unsigned i = 0; i < MAPS; i++) {
         if (w.map[i].at == addr) {
             assert_int_equal(w.map[i].pages, pages);
-            munmap(addr, pages * FAKE_PAGE);
+            assert_int_equal(w.map[i].granted, granted);
+            munmap(w.map[i].at, pages * FAKE_PAGE);
             w.map[i].at = NULL;
             return 0;
         }
     }
     fail_msg("unmaps what is not mapped");
     return -1;
+}
+
+int xenforeignmemory_unmap(xenforeignmemory_handle *h, void *addr, size_t pages)
+{
+    assert_non_null(h);
+    called("unmap");
+    return drop_map(addr, pages, false);
 }
 
 xenforeignmemory_resource_handle *xenforeignmemory_map_resource(xenforeignmemory_handle *h,
@@ -606,6 +615,109 @@ int xenforeignmemory_unmap_resource(xenforeignmemory_handle *h,
     called("unmap_page");
     handle_closed();
     free(resource);
+    return 0;
+}
+
+/* ---- libxengnttab ---- */
+
+struct xengntdev_handle {
+    int dummy;
+};
+
+void fake_grant(uint16_t domid, uint64_t addr, enum fake_grant how)
+{
+    need_domain(domid)->grant[(addr - FAKE_GRANT_BASE) / FAKE_PAGE] = how;
+}
+
+unsigned fake_granted_pages(void)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < MAPS; i++)
+        n += w.map[i].at && w.map[i].granted ? (unsigned)w.map[i].pages : 0;
+    return n;
+}
+
+xengnttab_handle *xengnttab_open(struct xentoollog_logger *logger, unsigned flags)
+{
+    (void)logger;
+    assert_int_equal(flags, 0);
+    assert_int_equal(w.restricted, -1);
+    if (called("gnttab_open"))
+        return NULL;
+    handle_opened();
+    return calloc(1, sizeof(xengnttab_handle));
+}
+
+int xengnttab_close(xengnttab_handle *h)
+{
+    called("gnttab_close");
+    handle_closed();
+    free(h);
+    return 0;
+}
+
+/* The page behind @ref for an access that writes or not; NULL: there is none. */
+static uint8_t *granted(const struct domain *d, uint32_t ref, bool write)
+{
+    uint32_t page = ref - FAKE_GRANT;
+
+    if (!d || page >= FAKE_RAM_SIZE / FAKE_PAGE || d->grant[page] == FAKE_REVOKED ||
+        (write && d->grant[page] == FAKE_READ_ONLY))
+        return NULL;
+    return d->ram + (size_t)page * FAKE_PAGE;
+}
+
+void *xengnttab_map_domain_grant_refs(xengnttab_handle *h, uint32_t pages, uint32_t domid,
+                                      uint32_t *refs, int prot)
+{
+    const struct domain *d = find_domain((uint16_t)domid);
+    uint8_t *at;
+
+    assert_non_null(h);
+    if (called("grant_map"))
+        return NULL;
+    at = mmap(NULL, pages * (size_t)FAKE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (uint32_t i = 0; i < pages; i++) {
+        uint8_t *page = granted(d, refs[i], prot & PROT_WRITE);
+
+        if (!page) {
+            munmap(at, pages * (size_t)FAKE_PAGE);
+            errno = EINVAL;
+            return NULL;
+        }
+        mmap(at + i * (size_t)FAKE_PAGE, FAKE_PAGE, prot, MAP_SHARED | MAP_FIXED, d->ram_fd,
+             page - d->ram);
+    }
+    keep_map(at, pages, true);
+    return at;
+}
+
+int xengnttab_unmap(xengnttab_handle *h, void *addr, uint32_t pages)
+{
+    assert_non_null(h);
+    called("grant_unmap");
+    return drop_map(addr, pages, true);
+}
+
+int xengnttab_grant_copy(xengnttab_handle *h, uint32_t count, xengnttab_grant_copy_segment_t *parts)
+{
+    assert_non_null(h);
+    if (called("grant_copy"))
+        return -1;
+    for (uint32_t i = 0; i < count; i++) {
+        bool write = parts[i].flags & GNTCOPY_dest_gref;
+        const union xengnttab_copy_ptr *theirs = write ? &parts[i].dest : &parts[i].source;
+        uint8_t *page = granted(find_domain(theirs->foreign.domid), theirs->foreign.ref, write);
+
+        assert_int_equal(parts[i].flags, write ? GNTCOPY_dest_gref : GNTCOPY_source_gref);
+        assert_true(theirs->foreign.offset + parts[i].len <= FAKE_PAGE);
+        parts[i].status = page ? GNTST_okay : GNTST_bad_gntref;
+        if (page && write)
+            memcpy(page + theirs->foreign.offset, parts[i].source.virt, parts[i].len);
+        else if (page)
+            memcpy(parts[i].dest.virt, page + theirs->foreign.offset, parts[i].len);
+    }
     return 0;
 }
 

@@ -48,6 +48,21 @@ void fake_hole(uint16_t domid, uint64_t addr, bool hole);
 /* vCPUs that Xen tells of. */
 void fake_vcpus(uint16_t domid, unsigned vcpus);
 
+/* ---- grants: all of RAM, page by page from number FAKE_GRANT on ---- */
+
+#define FAKE_GRANT 8u
+/* What a driver that uses grants writes for the first byte of RAM. */
+#define FAKE_GRANT_BASE ((UINT64_C(1) << 63) | (uint64_t)FAKE_GRANT * FAKE_PAGE)
+
+enum fake_grant {
+    FAKE_WRITABLE,
+    FAKE_READ_ONLY,
+    FAKE_REVOKED, /* the maps that there are stay */
+};
+void fake_grant(uint16_t domid, uint64_t addr, enum fake_grant how);
+/* Grants mapped now, in pages. */
+unsigned fake_granted_pages(void);
+
 /* ---- traps ---- */
 
 enum fake_answer {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A device behind the module: each register access is a trap, all memory is foreign. */
+/* A device behind the module: each register access is a trap, memory is foreign or granted. */
 #include "conformance/rig.h"
 #include "xen/harness.h"
 
@@ -12,6 +12,8 @@ struct running {
     struct rig_options options;
     bool irq_used, irq_config;
 };
+
+static const bool by_grants; /* the address says it */
 
 static unsigned violations(const struct anyhv_dev *dev)
 {
@@ -45,8 +47,12 @@ static bool rig_start(struct rig *rig, const struct rig_options *options)
     fake_begin();
     fake_domain(DOM);
     fake_node(DOM, 0, TEST_DEVICE_ID, BASE, IRQ);
+    if (rig->how == &by_grants)
+        fake_store("backend/virtio/3/0/grant_usage", "1");
     backend_start_variant(&r->b, options->variant, &options->limits, options->withhold);
     guest_init(&r->g, &r->b, DOM, BASE);
+    if (rig->how == &by_grants)
+        drv_mem_init(&r->g.mem, fake_ram(DOM), FAKE_GRANT_BASE, FAKE_RAM_SIZE);
     drv_mmio_init(&r->g.mmio, access_register, rig);
     rig->transport = &r->g.mmio.transport;
     rig->mem = &r->g.mem;
@@ -127,6 +133,12 @@ static const struct rig_ops ops = {
 static struct rig rigs[] = {
     {.name = "xen-split", .ops = &ops, .caps = CAPS, .features = ALL},
     {.name = "xen-packed", .ops = &ops, .caps = CAPS, .features = ALL | DRV_F_PACKED},
+    {.name = "xen-grants-split", .ops = &ops, .caps = CAPS, .features = ALL, .how = &by_grants},
+    {.name = "xen-grants-packed",
+     .ops = &ops,
+     .caps = CAPS,
+     .features = ALL | DRV_F_PACKED,
+     .how = &by_grants},
 };
 
 int main(int argc, char **argv)

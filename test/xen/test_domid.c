@@ -62,6 +62,15 @@ static void fails_without_the_guest(void **state)
     assert_true(logged("domain 5 has no device"));
 }
 
+static void refuses_grants(void **state)
+{
+    struct harness *h = *state;
+
+    fake_store("backend/virtio/3/0/grant_usage", "1");
+    assert_true(backend_start(&h->b, domid) < 0);
+    assert_true(logged("grants are among what --domid gives up"));
+}
+
 static void fails_without_restriction(void **state)
 {
     struct harness *h = *state;
@@ -117,13 +126,10 @@ static void goes_on_after_a_restart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        UNIT(restricted_before_it_serves),
-        UNIT(ends_with_its_guest),
-        UNIT(fails_without_the_guest),
-        UNIT(fails_without_restriction),
-        UNIT(placed_by_hand),
-        UNIT(two_devices_of_one_guest),
-        UNIT(goes_on_after_a_restart),
+        UNIT(restricted_before_it_serves), UNIT(ends_with_its_guest),
+        UNIT(fails_without_the_guest),     UNIT(refuses_grants),
+        UNIT(fails_without_restriction),   UNIT(placed_by_hand),
+        UNIT(two_devices_of_one_guest),    UNIT(goes_on_after_a_restart),
     };
 
     return cmocka_run_group_tests_name("xen-domid", tests, NULL, NULL) != 0;

@@ -65,12 +65,13 @@ static void malformed_64(void **state)
         {"frontend-id", "", "'frontend-id' is ''"},
         {"frontend-id", "32752", "'frontend-id' is '32752'"},
         {"transport", "pci", "'transport' is 'pci'"},
-        {"state", "5", "'state' is 5"},
-        {"state", "6", "'state' is 6"},
-        {"state", "0", "'state' is 0"},
+        {"state", "5", ""},
+        {"state", "6", ""},
+        {"state", "0", "'state' is '0'"},
+        {"state", "9", "'state' is '9'"},
         {"state", "two", "'state' is 'two'"},
         {"grant_usage", "2", "'grant_usage' is '2'"},
-        {"grant_usage", "1", "'grant_usage' is 1"},
+        {"grant_usage", "yes", "'grant_usage' is 'yes'"},
     };
 
     fake_store(NODE, NULL);

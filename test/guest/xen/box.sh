@@ -123,9 +123,20 @@ make_dom0() {
     rm -rf "$root"
 }
 
-make_images() {
+# What is in an archive behind another is added to what is in the first.
+make_guest() {
+    local root=$1.more source=$here/../../driver
     GUEST_MODULES=(virtio_mmio virtio-rng)
-    build_initramfs aarch64 "$1/guest.cpio"
+    build_initramfs aarch64 "$1"
+    mkdir -p "$root/bin"
+    "$(guest_compiler aarch64)" -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -static \
+        -I "$(anyhv_root)" -I "$(anyhv_root)/test" "$here/hostile.c" \
+        "$source"/{mem,mmio,packed,ring,split,transport}.c -o "$root/bin/hostile"
+    (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >>"$1"
+}
+
+make_images() {
+    make_guest "$1/guest.cpio"
     make_dom0 "$1/dom0.cpio" "$1/guest.cpio"
 }
 
@@ -165,7 +176,10 @@ shift || usage
 parse_options "$@"
 case $command in
 fetch) fetch_box ;;
-build) fetch_box && build_programs ;;
+build)
+    fetch_box
+    step "building our programs for Arm64" build_programs
+    ;;
 boot) boot ;;
 *) usage ;;
 esac

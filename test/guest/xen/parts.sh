@@ -74,6 +74,38 @@ build_hypervisor() {
     rm -rf "$tree"
 }
 
+# --- the guests' kernel with grants ------------------------------------------------------------------
+
+KERNEL_SOURCE=linux-source-6.12
+
+kernel_source_folder() { printf '%s/xen-arm64-linux\n' "$(anyhv_cache)"; }
+
+grants_kernel() {
+    local key
+    key=$({ cat "$(anyhv_root)/test/guest/xen/grants.frag" &&
+        cat "$(kernel_source_folder)/.wanted"; } | sha256sum)
+    printf '%s/xen-arm64-kernel-%s\n' "$(anyhv_cache)" "${key:0:16}"
+}
+
+# build_grants_kernel DEST: the headers of graphics and network cards, half of the tree, are left out.
+build_grants_kernel() {
+    local dest=$1 tree=$1.tree fragment make refused
+    fragment=$(anyhv_root)/test/guest/xen/grants.frag
+    rm -rf "$tree" "$dest.new"
+    mkdir -p "$tree" "$dest.new"
+    tar -x -C "$tree" --strip-components=1 --exclude='*/drivers/gpu/*.[ch]' \
+        --exclude='*/drivers/net/*.[ch]' -f "$(kernel_source_folder)/usr/src/$KERNEL_SOURCE.tar.xz"
+    make=(nice make -C "$tree" -j "${ANYHV_JOBS:-$(nproc)}" ARCH=arm64
+        CROSS_COMPILE=aarch64-linux-gnu- KBUILD_BUILD_USER=anyhv KBUILD_BUILD_HOST=anyhv)
+    "${make[@]}" KCONFIG_ALLCONFIG="$fragment" allnoconfig
+    refused=$(grep '^CONFIG_' "$fragment" | grep -vxFf "$tree/.config" || true)
+    [[ -z $refused ]] || die "Kconfig does not honour these lines of grants.frag: $refused"
+    "${make[@]}" Image
+    cp "$tree/arch/arm64/boot/Image" "$dest.new/"
+    mv "$dest.new" "$dest"
+    rm -rf "$tree"
+}
+
 # --------------------------------------------------------------------------------------------------
 
 fetch_box() {
@@ -83,7 +115,8 @@ fetch_box() {
     unpack_packages "$(tools_folder)" "$XEN_SUITE" arm64 "${XEN_PACKAGES[@]}"
     unpack_packages "$(link_folder)" "$LINK_SUITE" arm64 "${LINK_PACKAGES[@]}"
     mapfile -t libraries <"$(qemu_folder)/.libraries"
-    need_packages cpio gcc libc6-dev make flex bison python3 gcc-aarch64-linux-gnu \
+    unpack_packages "$(kernel_source_folder)" "$XEN_SUITE" arm64 "$KERNEL_SOURCE"
+    need_packages cpio gcc libc6-dev make flex bison bc xz-utils python3 gcc-aarch64-linux-gnu \
         libc6-dev-arm64-cross "${libraries[@]}"
     exec 8>"$(source_folder).lock"
     flock 8
@@ -91,5 +124,7 @@ fetch_box() {
         step "fetching the source of Xen from $XEN_SUITE" fetch_source "$(source_folder)"
     [[ -d $(hypervisor_folder) ]] ||
         step "building Xen $(xen_source_version)" build_hypervisor "$(hypervisor_folder)"
+    [[ -d $(grants_kernel) ]] ||
+        step "building a kernel with grants, some minutes" build_grants_kernel "$(grants_kernel)"
     exec 8>&-
 }

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A program in a guest that drives an entropy device itself, and badly:
+ *
+ *     hostile BASE SEED
+ *
+ * BASE is the guest-physical address of its registers, which no driver may hold. After each thing
+ * that a driver must not do the device is reset and asked for a record of the stream SEED, which
+ * has to come and be right. Prints what it did; exit code 0 if the device stood it all.
+ */
+#include "devices/rng/rng_record.h"
+#include "test/driver/driver.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE 4096u
+#define RING 16u
+
+static volatile uint8_t *registers;
+static uint64_t seed, window;
+static struct drv_mmio mmio;
+static struct drv_mem mem;
+static struct drv_ring ring;
+static struct drv_slot slots[RING];
+static unsigned cases;
+
+/* ---- the machine ---- */
+
+static void give_up(const char *what)
+{
+    perror(what);
+    exit(2);
+}
+
+static int access_register(void *ctx, uint32_t off, unsigned size, bool write, uint64_t *value)
+{
+    (void)ctx;
+#define ACCESS(type)                                            \
+    do {                                                        \
+        if (write)                                              \
+            *(volatile type *)(registers + off) = (type)*value; \
+        else                                                    \
+            *value = *(volatile type *)(registers + off);       \
+    } while (0)
+    switch (size) {
+    case 1:
+        ACCESS(uint8_t);
+        break;
+    case 2:
+        ACCESS(uint16_t);
+        break;
+    case 4:
+        ACCESS(uint32_t);
+        break;
+    default:
+        ACCESS(uint64_t);
+        break;
+    }
+    return 0;
+}
+
+static void map_registers(uint64_t base)
+{
+    int fd = open("/dev/mem", O_RDWR | O_SYNC);
+    uint8_t *page;
+
+    if (fd < 0)
+        give_up("/dev/mem");
+    page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)(base & ~(PAGE - 1ull)));
+    if (page == MAP_FAILED)
+        give_up("mapping the registers");
+    registers = page + base % PAGE;
+    window = base;
+}
+
+/* One page, whose guest-physical address the kernel tells. */
+static void map_memory(void)
+{
+    uint8_t *page =
+        mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
+    int fd = open("/proc/self/pagemap", O_RDONLY);
+    uint64_t entry = 0;
+
+    if (page == MAP_FAILED || fd < 0)
+        give_up("memory");
+    page[0] = 1;
+    if (pread(fd, &entry, 8, (off_t)((uintptr_t)page / PAGE * 8)) != 8 || !(entry >> 63))
+        give_up("pagemap");
+    drv_mem_init(&mem, page, (entry & ((1ull << 55) - 1)) * PAGE, PAGE);
+}
+
+static bool wait_for_answer(void)
+{
+    for (int ms = 0; ms < 5000; ms++) {
+        if (drv_ring_pending(&ring))
+            return true;
+        usleep(1000);
+    }
+    return false;
+}
+
+/* ---- a driver that behaves ---- */
+
+static void boot(void)
+{
+    const struct drv_ring_config config = {.size = RING, .slots = slots};
+
+    mem.used = 0;
+    memset(mem.host, 0, PAGE);
+    if (!mmio.transport.ops->reset(&mmio.transport) || !drv_negotiate(&mmio.transport, 0) ||
+        !drv_ring_init(&ring, &mem, &config) || !drv_queue_setup(&mmio.transport, 0, &ring)) {
+        printf("hostile: FAILED after case %u: no set-up, status 0x%x\n", cases,
+               mmio.transport.ops->status(&mmio.transport));
+        exit(1);
+    }
+    drv_ready(&mmio.transport);
+}
+
+static uint64_t buffer(void)
+{
+    return drv_alloc(&mem, RNG_RECORD_SIZE, 64);
+}
+
+static void expect_record(const char *after)
+{
+    struct drv_buf in = {buffer(), RNG_RECORD_SIZE};
+    struct drv_chain chain = {.in = &in, .nin = 1, .direct = DRV_DIRECT};
+    struct drv_used used;
+    uint64_t index;
+
+    drv_ring_add(&ring, &chain);
+    drv_submit(&mmio.transport, 0, &ring);
+    if (!wait_for_answer() || !drv_ring_get(&ring, &used) || used.len != RNG_RECORD_SIZE ||
+        !rng_record_check(drv_ptr(&mem, in.addr, RNG_RECORD_SIZE), seed, &index)) {
+        printf("hostile: FAILED: no record after case %u, %s\n", cases, after);
+        exit(1);
+    }
+}
+
+/* ---- drivers that do not; each begins with a device that works ---- */
+
+static void every_register(void)
+{
+    static const uint64_t junk[] = {0, 1, 0xa5a5a5a5a5a5a5a5, UINT64_MAX};
+
+    for (unsigned size = 1; size <= 8; size *= 2) {
+        for (uint32_t off = 0; off < 0x200; off += size) {
+            for (unsigned i = 0; i < sizeof(junk) / sizeof(junk[0]); i++) {
+                uint64_t value = junk[i];
+
+                access_register(NULL, off, size, true, &value);
+            }
+            access_register(NULL, off, size, false, &(uint64_t){0});
+        }
+    }
+}
+
+/* Addresses where there is nothing, or what is no memory: our registers, the interrupt controller.
+ */
+static uint64_t nowhere(unsigned i)
+{
+    static const uint64_t list[] = {0,
+                                    0x1000,
+                                    0x03001000,
+                                    0x3ffff000,
+                                    0x7ffff000,
+                                    1ull << 40,
+                                    1ull << 52,
+                                    1ull << 63,
+                                    (1ull << 63) | 0x8000,
+                                    0xfffffffffffff000u,
+                                    UINT64_MAX - 15};
+
+    return i ? list[(i - 1) % (sizeof(list) / sizeof(list[0]))] : window;
+}
+
+static void rings_nowhere(unsigned area, unsigned i)
+{
+    struct drv_queue_setup setup = {ring.desc, ring.driver, ring.device, RING};
+    uint64_t *which[] = {&setup.desc, &setup.driver, &setup.device};
+
+    mmio.transport.ops->reset(&mmio.transport);
+    drv_negotiate(&mmio.transport, 0);
+    *which[area] = nowhere(i) & ~15ull;
+    mmio.transport.ops->queue_setup(&mmio.transport, 0, &setup);
+    drv_ready(&mmio.transport);
+    drv_kick(&mmio.transport, 0, &ring);
+}
+
+static void offer(uint16_t head)
+{
+    drv_split_push(&ring, head);
+    drv_kick(&mmio.transport, 0, &ring);
+    usleep(2000);
+}
+
+static void buffer_nowhere(unsigned i, uint32_t len)
+{
+    drv_split_desc(&mem, ring.desc, 0, nowhere(i), len, DRV_DESC_WRITE, 0);
+    offer(0);
+}
+
+static void chain_that_loops(void)
+{
+    drv_split_desc(&mem, ring.desc, 0, mem.base, 16, DRV_DESC_WRITE | DRV_DESC_NEXT, 1);
+    drv_split_desc(&mem, ring.desc, 1, mem.base, 0, DRV_DESC_WRITE | DRV_DESC_NEXT, 0);
+    offer(0);
+}
+
+static void numbers_out_of_range(void)
+{
+    drv_split_desc(&mem, ring.desc, 0, mem.base, 16, DRV_DESC_WRITE | DRV_DESC_NEXT, RING);
+    offer(0);
+    offer(RING);
+    offer(UINT16_MAX);
+}
+
+static void index_that_jumps(void)
+{
+    drv_split_set_idx(&ring, 0x8000);
+    drv_kick(&mmio.transport, 0, &ring);
+    usleep(2000);
+}
+
+/* The device writes into its own rings. */
+static void buffer_is_the_ring(void)
+{
+    drv_split_desc(&mem, ring.desc, 0, ring.desc, 256, DRV_DESC_WRITE, 0);
+    offer(0);
+    offer(0);
+}
+
+static void kicks_of_anything(void)
+{
+    for (uint32_t i = 0; i < 300; i++)
+        drv_mmio_write(&mmio, DRV_MMIO_QUEUE_NOTIFY, i * 0x01000193u);
+}
+
+static void resets_in_between(void)
+{
+    for (int i = 0; i < 20; i++) {
+        struct drv_buf in = {mem.base + 2048, 1024};
+        struct drv_chain chain = {.in = &in, .nin = 1, .direct = DRV_DIRECT};
+
+        drv_ring_add(&ring, &chain);
+        drv_submit(&mmio.transport, 0, &ring);
+        boot();
+    }
+}
+
+/* ---- all of them ---- */
+
+#define CASE(name, call)     \
+    do {                     \
+        boot();              \
+        cases++;             \
+        call;                \
+        boot();              \
+        expect_record(name); \
+    } while (0)
+
+int main(int argc, char **argv)
+{
+    if (argc != 3) {
+        fprintf(stderr, "usage: hostile BASE SEED\n");
+        return 2;
+    }
+    seed = strtoull(argv[2], NULL, 0);
+    map_registers(strtoull(argv[1], NULL, 0));
+    map_memory();
+    drv_mmio_init(&mmio, access_register, NULL);
+    if (drv_mmio_probe(&mmio) != 4) {
+        printf("hostile: FAILED: no entropy device at %s\n", argv[1]);
+        return 1;
+    }
+    CASE("nothing bad", (void)0);
+    CASE("every register", every_register());
+    for (unsigned i = 0; i < 12; i++) {
+        for (unsigned area = 0; area < 3; area++)
+            CASE("a ring nowhere", rings_nowhere(area, i));
+        CASE("a buffer nowhere", buffer_nowhere(i, 64));
+        CASE("a huge buffer nowhere", buffer_nowhere(i, UINT32_MAX));
+    }
+    CASE("a chain that loops", chain_that_loops());
+    CASE("numbers out of range", numbers_out_of_range());
+    CASE("an index that jumps", index_that_jumps());
+    CASE("a buffer in the ring", buffer_is_the_ring());
+    CASE("kicks of anything", kicks_of_anything());
+    CASE("resets in between", resets_in_between());
+    mmio.transport.ops->reset(&mmio.transport);
+    printf("hostile: ok %u cases\n", cases);
+    return 0;
+}
