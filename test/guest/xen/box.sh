@@ -11,6 +11,7 @@
 #
 #   --scenario A,B,...   what happens in the box (see dom0_init)
 #   --seed N --bytes N   what the guests expect, and how much they read at a time
+#   --verbosity WORD     for the guests' kernels; default quiet, or loglevel=7
 #   --log FILE           the console of the box: Xen, dom0, back ends and guests
 #   --timeout SECONDS
 #
@@ -27,7 +28,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/parts.sh"
 
 build=${ANYHV_BUILD:-$(anyhv_root)/build}
-scenario=serve seed=1 bytes=65536 timeout=240
+scenario=serve seed=1 bytes=65536 timeout=240 verbosity=quiet
 log=$build/guest-logs/xen/box.log
 
 usage() {
@@ -44,6 +45,7 @@ parse_options() {
         --bytes) bytes=$2 ;;
         --log) log=$2 ;;
         --timeout) timeout=$2 ;;
+        --verbosity) verbosity=$2 ;;
         *) usage ;;
         esac
         shift 2
@@ -118,7 +120,9 @@ make_dom0() {
     GUEST_MODULES=(xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs)
     copy_modules "$(tools_folder)" "$root/modules"
     cp "$(kernel_image aarch64)" "$root/guest/vmlinuz"
-    cp "$2" "$root/guest/initramfs"
+    cp "$2/guest.cpio" "$root/guest/initramfs"
+    cp "$(grants_kernel)/Image" "$root/guest/vmlinuz-grants"
+    cp "$2/grants.cpio" "$root/guest/initramfs-grants"
     (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >"$out"
     rm -rf "$root"
 }
@@ -135,9 +139,19 @@ make_guest() {
     (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >>"$1"
 }
 
+# The kernel with grants has everything built in.
+make_guest_without_modules() {
+    local root=$1.none
+    cp "$2" "$1"
+    mkdir -p "$root/modules"
+    : >"$root/modules/order"
+    (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >>"$1"
+}
+
 make_images() {
     make_guest "$1/guest.cpio"
-    make_dom0 "$1/dom0.cpio" "$1/guest.cpio"
+    make_guest_without_modules "$1/grants.cpio" "$1/guest.cpio"
+    make_dom0 "$1/dom0.cpio" "$1"
 }
 
 # guest-loader tells Xen where dom0's kernel and initramfs are. A comma inside a property is written
@@ -153,7 +167,7 @@ run_qemu() {
         -kernel "$(hypervisor_folder)/xen" \
         -append "dom0_mem=1024M dom0_max_vcpus=1 bootscrub=0 console=dtuart dtuart=/pl011@9000000" \
         -device "guest-loader,addr=0x50000000,kernel=$(kernel_image aarch64),bootargs=console=hvc0 quiet \
-panic=-1 anyhv.box=${scenario//,/,,} anyhv.seed=$seed anyhv.bytes=$bytes" \
+panic=-1 anyhv.box=${scenario//,/,,} anyhv.seed=$seed anyhv.bytes=$bytes anyhv.verbosity=$verbosity" \
         -device "guest-loader,addr=0x60000000,initrd=$1/dom0.cpio" </dev/null >"$log" 2>&1
 }
 

@@ -148,7 +148,7 @@ static void expect_record(const char *after)
 
 static void every_register(void)
 {
-    static const uint64_t junk[] = {0, 1, 0xa5a5a5a5a5a5a5a5, UINT64_MAX};
+    static const uint64_t junk[] = {1, 0xa5a5a5a5a5a5a5a5};
 
     for (unsigned size = 1; size <= 8; size *= 2) {
         for (uint32_t off = 0; off < 0x200; off += size) {
@@ -283,8 +283,7 @@ int main(int argc, char **argv)
     CASE("nothing bad", (void)0);
     CASE("every register", every_register());
     for (unsigned i = 0; i < 12; i++) {
-        for (unsigned area = 0; area < 3; area++)
-            CASE("a ring nowhere", rings_nowhere(area, i));
+        CASE("a ring nowhere", rings_nowhere(i % 3, i));
         CASE("a buffer nowhere", buffer_nowhere(i, 64));
         CASE("a huge buffer nowhere", buffer_nowhere(i, UINT32_MAX));
     }

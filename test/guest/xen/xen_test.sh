@@ -7,6 +7,7 @@
 #
 #   life    serve, restart of the guest, two guests at once, one that breaks the rules
 #   death   destroy, pause, and the back end killed, ended, restricted
+#   grants  a guest, with a kernel of ours, that shows its memory by grants
 #
 # The logs are in $ANYHV_BUILD/guest-logs/xen.
 set -euo pipefail
@@ -63,11 +64,20 @@ destroyed() {
 }
 paused() { marks paused "$log" read "done" && checked paused "$log" "seed $(hex $seed)"; }
 # The second back end's stream has the next seed; the checker has seen both.
-replaced() { # SIGNAL STATUS
+replaced() { # SIGNAL STATUS [KIND]
+    local guest=replaced-$1${3:-}
     marks dom0 "$log" "ended-by signal=$1 status=$2" "left-behind files=0" &&
-        marks "replaced-$1" "$log" read "done" &&
-        checked "replaced-$1" "$log" "seed $(hex $((seed + 1)))" &&
+        marks "$guest" "$log" read "done" &&
+        checked "$guest" "$log" "seed $(hex $((seed + 1)))" &&
         said rng "$log" | grep -q 'xen.adopted'
+}
+# Feature bit 33 is VIRTIO_F_ACCESS_PLATFORM.
+granting() {
+    local bits
+    marks granting "$log" features read "done" && checked granting "$log" "seed $(hex $seed)" &&
+        said rng "$log" | grep -q 'by grants'
+    bits=$(said granting "$log" | sed -n 's/^ANYHV-MARK features bits=//p')
+    [[ ${bits:33:1} == 1 ]]
 }
 alone() { marks alone "$log" read "done" && marks dom0 "$log" "scenario-alone"; }
 ends_cleanly() {
@@ -108,4 +118,9 @@ tap_check "back end killed in mid-read: its successor goes on, each request is a
 tap_check "back end ended in mid-read: the same" replaced TERM 0
 tap_check "a restricted process serves its guest, and ends with it" alone
 tap_empty "the back ends end cleanly there, too" ends_cleanly
+
+boot grants grants
+tap_check "a guest shows its memory by grants" granting
+tap_check "and reads on when the back end is killed" replaced KILL 137 -grants
+tap_empty "the back end ends cleanly, with grants" ends_cleanly
 tap_end || exit
