@@ -181,7 +181,7 @@ SUITES = (
     Suite(
         "guest-xen-arm64",
         "a real Xen on Arm64 under QEMU: a stock kernel's driver, and what life has in store",
-        budget=500,  # fetching and building the hypervisor, once, included
+        budget=900,  # fetching, and building hypervisor and kernel once, included; 240 without
         packages=BUILD + XEN_BOX,
         scripts=("test/guest/xen/xen_test.sh",),
         proves=(("xen", "rng", "stock Debian kernel, Xen 4.20 on Arm64, QEMU"),),

@@ -17,7 +17,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/tap.sh
 . "$here/../../../scripts/lib/tap.sh"
 
-seed=0x616e79 timeout=${ANYHV_XEN_TIMEOUT:-400}
+seed=0x616e79 timeout=600
 logs=${ANYHV_BUILD:-$(anyhv_root)/build}/guest-logs/xen
 
 # --- what the log must say --------------------------------------------------------------------------
