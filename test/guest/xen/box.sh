@@ -155,14 +155,14 @@ make_images() {
 }
 
 # guest-loader tells Xen where dom0's kernel and initramfs are. A comma inside a property is written
-# twice.
+# twice. One processor: with two the box stood still now and then, the one asleep and the other busy.
 run_qemu() {
     local qemu
     qemu=$(qemu_folder)
     QEMU_MODULE_DIR=$(echo "$qemu"/usr/lib/*/qemu) \
         "${leash[@]}" timeout -k 2 "$timeout" "$qemu/usr/bin/qemu-system-aarch64" \
         -L "$qemu/usr/share/qemu" -accel tcg \
-        -machine virt,virtualization=on,gic-version=3 -cpu cortex-a57 -smp 2 -m 2560 \
+        -machine virt,virtualization=on,gic-version=3 -cpu cortex-a57 -smp 1 -m 2560 \
         -nodefaults -display none -serial stdio -no-reboot \
         -kernel "$(hypervisor_folder)/xen" \
         -append "dom0_mem=1024M dom0_max_vcpus=1 bootscrub=0 console=dtuart dtuart=/pl011@9000000" \

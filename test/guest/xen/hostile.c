@@ -39,7 +39,12 @@ static void give_up(const char *what)
     exit(2);
 }
 
-static int access_register(void *ctx, uint32_t off, unsigned size, bool write, uint64_t *value)
+/*
+ * Not inline: in a loop the compiler would take instructions that also move the address on, and
+ * those the hypervisor cannot decode.
+ */
+static __attribute__((noinline)) int access_register(void *ctx, uint32_t off, unsigned size,
+                                                     bool write, uint64_t *value)
 {
     (void)ctx;
 #define ACCESS(type)                                            \
@@ -259,12 +264,12 @@ static void resets_in_between(void)
 
 /* ---- all of them ---- */
 
-#define CASE(name, call)     \
-    do {                     \
-        cases++;             \
-        call;                \
-        boot();              \
-        expect_record(name); \
+#define CASE(name, call)                                 \
+    do {                                                 \
+        printf("hostile: case %u: %s\n", ++cases, name); \
+        call;                                            \
+        boot();                                          \
+        expect_record(name);                             \
     } while (0)
 
 int main(int argc, char **argv)
@@ -273,6 +278,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: hostile BASE SEED\n");
         return 2;
     }
+    setvbuf(stdout, NULL, _IOLBF, 0); /* what was said last, if this is the end of us */
     seed = strtoull(argv[2], NULL, 0);
     map_registers(strtoull(argv[1], NULL, 0));
     map_memory();
