@@ -2,11 +2,14 @@
 # The few kinds of target that this project has. Flags are per target, never global.
 
 include_guard(GLOBAL)
+include(AnyhvBackend)
 
 set(ANYHV_WARNINGS
     -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual
-    -Wcast-align -Wpointer-arith -Wundef -Wvla -Wwrite-strings -Wformat=2 -Wimplicit-fallthrough
-    -Werror)
+    -Wcast-align -Wpointer-arith -Wundef -Wvla -Wwrite-strings -Wformat=2 -Wimplicit-fallthrough)
+
+# As a part of another project, a compiler that knows more warnings than ours must not stop it.
+option(ANYHV_WERROR "warnings stop the build" ${PROJECT_IS_TOP_LEVEL})
 
 # anyhv_flags(target [FREESTANDING]): how all our code is compiled.
 function(anyhv_flags target)
@@ -15,25 +18,16 @@ function(anyhv_flags target)
     target_compile_features(${target} PUBLIC c_std_11)
     set_target_properties(${target} PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON
                           C_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
-    target_compile_options(${target} PRIVATE ${ANYHV_WARNINGS})
+    target_compile_options(${target} PRIVATE ${ANYHV_WARNINGS} $<$<BOOL:${ANYHV_WERROR}>:-Werror>
+        # What is shipped does not tell where it was built; a debugger of ours wants to know.
+        "$<$<NOT:$<CONFIG:Debug>>:-ffile-prefix-map=${CMAKE_BINARY_DIR}=.>"
+        "$<$<NOT:$<CONFIG:Debug>>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.>")
     if(arg_FREESTANDING)
         target_compile_options(${target} PRIVATE -ffreestanding -fno-stack-protector
                                $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},aarch64>:-mno-outline-atomics>)
     else()
         target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
     endif()
-endfunction()
-
-# anyhv_add_module(name SOURCES ... [LIBRARIES ...]): hv/<name>, an archive with one symbol,
-# anyhv_hv_<name with _>.
-function(anyhv_add_module name)
-    cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES" ${ARGN})
-    set(target anyhv_hv_${name})
-    add_library(${target} STATIC ${arg_SOURCES})
-    add_library(anyhv::hv-${name} ALIAS ${target})
-    set_target_properties(${target} PROPERTIES OUTPUT_NAME anyhv-hv-${name})
-    target_link_libraries(${target} PUBLIC anyhv ${arg_LIBRARIES})
-    anyhv_flags(${target})
 endfunction()
 
 # anyhv_add_folders(folder option kind names...): adds <folder>/<name> for each, or a clear error.
@@ -45,7 +39,8 @@ function(anyhv_add_folders folder option kind)
         if(NOT name IN_LIST known)
             list(JOIN known ", " known)
             message(FATAL_ERROR "${option} asks for the ${kind} '${name}', which ${folder}/ does not "
-                                "have. There are: ${known} (several are separated by ';')")
+                                "have. There are: ${known} (several are separated by ';'). "
+                                "The value is kept in the build folder; -U${option} forgets it.")
         endif()
         add_subdirectory(${folder}/${name})
     endforeach()
@@ -60,33 +55,4 @@ endfunction()
 
 function(anyhv_add_devices)
     anyhv_add_folders(devices ANYHV_DEVICES device ${ARGN})
-endfunction()
-
-# anyhv_require_library(name header library package): for modules that stand on a system library.
-# Sets ${name}_LIBRARY, or stops the configuration and says what to install.
-function(anyhv_require_library name header library package)
-    find_path(${name}_INCLUDE_DIR ${header})
-    find_library(${name}_LIBRARY ${library})
-    if(NOT ${name}_INCLUDE_DIR OR NOT ${name}_LIBRARY)
-        get_filename_component(module "${CMAKE_CURRENT_SOURCE_DIR}" NAME)
-        message(FATAL_ERROR "The module '${module}' needs ${header} and lib${library}, which were "
-                            "not found. Install ${package}, or leave '${module}' out of ANYHV_HV.")
-    endif()
-endfunction()
-
-# anyhv_add_backend(device SOURCES ... LIBRARIES ...): one program per configured module,
-# anyhv-<device>-<module>, from the same main.c.
-function(anyhv_add_backend device)
-    cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES" ${ARGN})
-    if(ANYHV_FREESTANDING)
-        return() # a model can be built without an OS, a program cannot
-    endif()
-    foreach(module IN LISTS ANYHV_HV)
-        set(target anyhv-${device}-${module})
-        string(REPLACE "-" "_" symbol "anyhv_hv_${module}")
-        add_executable(${target} ${arg_SOURCES})
-        target_compile_definitions(${target} PRIVATE ANYHV_HV=${symbol})
-        target_link_libraries(${target} PRIVATE ${arg_LIBRARIES} anyhv::hv-${module})
-        anyhv_flags(${target})
-    endforeach()
 endfunction()

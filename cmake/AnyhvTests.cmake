@@ -5,8 +5,10 @@ find_path(CMOCKA_INCLUDE_DIR cmocka.h)
 find_library(CMOCKA_LIBRARY cmocka)
 if(NOT CMOCKA_INCLUDE_DIR OR NOT CMOCKA_LIBRARY)
     if(CMAKE_CROSSCOMPILING)
-        message(FATAL_ERROR "The tests need cmocka for ${CMAKE_SYSTEM_PROCESSOR}: `scripts/check s390x` "
-                            "fetches it and says where (ANYHV_S390X_SYSROOT). Or set -DANYHV_TESTS=OFF.")
+        string(TOUPPER "ANYHV_${CMAKE_SYSTEM_PROCESSOR}_SYSROOT" sysroot)
+        message(FATAL_ERROR "The tests need cmocka for ${CMAKE_SYSTEM_PROCESSOR}: "
+                            "`scripts/check ${CMAKE_SYSTEM_PROCESSOR}` fetches it and says where "
+                            "(${sysroot}). Or set -DANYHV_TESTS=OFF.")
     endif()
     message(FATAL_ERROR "The tests need cmocka. Install libcmocka-dev, or set -DANYHV_TESTS=OFF.")
 endif()

@@ -21,7 +21,7 @@ struct options {
 
 /* What all guests of the process share. */
 struct host {
-    struct blk_linux disk;
+    struct anyhv_blk_linux disk;
     struct anyhv_loop *loop;
     const char *serial;
     uint32_t delay_us;
@@ -29,13 +29,13 @@ struct host {
 };
 
 struct guest {
-    struct blk blk; /* first: the model finds itself behind anyhv_dev_priv */
-    struct blk_delay delay;
-    struct blk_job *jobs;
+    struct anyhv_blk blk; /* first: the model finds itself behind anyhv_dev_priv */
+    struct anyhv_blk_delay delay;
+    struct anyhv_blk_job *jobs;
 };
 
 /* A class has one table, and what a disk offers is known when it is opened: one at a time. */
-static struct blk_offer served = {.ops = {.name = "block", .id = 2, .queues = 1}};
+static struct anyhv_blk_offer served = {.ops = {.name = "block", .id = 2, .queues = 1}};
 
 enum {
     OPT_SIZE = 0x100,
@@ -93,7 +93,7 @@ static uint64_t parse_size(struct argp_state *state, const char *text)
         end++;
     }
     if (errno || end == text || *end || text[0] == '-' || value == 0 ||
-        value > (unsigned long long)INT64_MAX >> shift || (value << shift) % BLK_SECTOR)
+        value > (unsigned long long)INT64_MAX >> shift || (value << shift) % ANYHV_BLK_SECTOR)
         argp_error(state, "--size: '%s' is not a size in whole sectors of 512 bytes", text);
     return value << shift;
 }
@@ -102,8 +102,9 @@ static const char *parse_serial(struct argp_state *state, const char *text)
 {
     size_t len = strlen(text);
 
-    if (len > BLK_SERIAL)
-        argp_error(state, "--serial: '%s' has %zu characters, more than %u", text, len, BLK_SERIAL);
+    if (len > ANYHV_BLK_SERIAL)
+        argp_error(state, "--serial: '%s' has %zu characters, more than %u", text, len,
+                   ANYHV_BLK_SERIAL);
     for (size_t i = 0; i < len; i++) {
         if (text[i] < ' ' || text[i] > '~')
             argp_error(state, "--serial: character %zu is not printable ASCII", i + 1);
@@ -166,7 +167,7 @@ static int blk_open(struct anyhv_loop *loop, const void *options, void **out)
     host->serial = o->serial ? o->serial : DEFAULT_SERIAL;
     host->delay_us = o->delay_us;
     host->njobs = queues * REQUESTS;
-    anyhv_blk_offer(&served, &host->disk.mem.store, queues);
+    anyhv_blk_offer_init(&served, &host->disk.mem.store, queues);
     *out = host;
     return ANYHV_OK;
 }
@@ -183,7 +184,7 @@ static int blk_create(void *opened, struct anyhv_dev *dev, void *instance)
 {
     struct host *host = opened;
     struct guest *guest = instance;
-    struct blk_store *store = &host->disk.mem.store;
+    struct anyhv_blk_store *store = &host->disk.mem.store;
 
     guest->jobs = calloc(host->njobs, sizeof(*guest->jobs));
     if (!guest->jobs)
@@ -205,8 +206,13 @@ static void blk_destroy(void *opened, void *instance)
     free(guest->jobs);
 }
 
+/* Of the options that QEMU's descriptors of back ends know. */
+static const char *const known_options[] = {"read-only", "blk-file", NULL};
+
 const struct anyhv_class anyhv_blk_class = {
     .ops = &served.ops,
+    .type = "block",
+    .type_options = known_options,
     .limits = {.requests = REQUESTS},
     .args = &argp,
     .options_size = sizeof(struct options),

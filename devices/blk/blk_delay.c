@@ -7,12 +7,12 @@
 /* Neither the order in which jobs came nor its reverse. In quarters of the delay. */
 static const uint8_t pattern[] = {2, 4, 1, 3, 0};
 
-static struct blk_delay *of_store(struct blk_store *store)
+static struct anyhv_blk_delay *of_store(struct anyhv_blk_store *store)
 {
     return (void *)store;
 }
 
-static void set_timer(struct blk_delay *delay)
+static void set_timer(struct anyhv_blk_delay *delay)
 {
     uint64_t now = anyhv_loop_now(delay->loop), due;
 
@@ -24,21 +24,19 @@ static void set_timer(struct blk_delay *delay)
     anyhv_timer_set(delay->loop, &delay->timer, due > now ? due - now : 0);
 }
 
-static void begin(struct blk_delay *delay, struct blk_job *job)
+static void begin(struct anyhv_blk_delay *delay, struct anyhv_blk_job *job)
 {
-    struct anyhv_req *req = anyhv_blk_req(job);
-    int rc = ANYHV_E_LOST;
+    int rc;
 
     job->due = 0;
-    if (req)
-        rc = delay->inner->ops->start(delay->inner, job, req);
+    rc = delay->inner->ops->start(delay->inner, job, anyhv_blk_req(job));
     if (rc != ANYHV_LATER)
         anyhv_blk_answer(job, rc);
 }
 
 static void begin_what_is_due(struct anyhv_timer *timer)
 {
-    struct blk_delay *delay = timer->priv;
+    struct anyhv_blk_delay *delay = timer->priv;
     uint64_t now = anyhv_loop_now(delay->loop);
 
     while (delay->list.first && delay->list.first->due <= now)
@@ -46,9 +44,10 @@ static void begin_what_is_due(struct anyhv_timer *timer)
     set_timer(delay);
 }
 
-static int delay_start(struct blk_store *store, struct blk_job *job, struct anyhv_req *req)
+static int delay_start(struct anyhv_blk_store *store, struct anyhv_blk_job *job,
+                       struct anyhv_req *req)
 {
-    struct blk_delay *delay = of_store(store);
+    struct anyhv_blk_delay *delay = of_store(store);
     uint64_t quarters = 4u + pattern[delay->count++ % sizeof(pattern)];
 
     (void)req;
@@ -58,21 +57,21 @@ static int delay_start(struct blk_store *store, struct blk_job *job, struct anyh
     return ANYHV_LATER;
 }
 
-static void delay_drop(struct blk_store *store, struct blk_job *job)
+static void delay_drop(struct anyhv_blk_store *store, struct anyhv_blk_job *job)
 {
-    struct blk_delay *delay = of_store(store);
+    struct anyhv_blk_delay *delay = of_store(store);
 
     if (!blk_list_remove(&delay->list, job))
         delay->inner->ops->drop(delay->inner, job);
     set_timer(delay);
 }
 
-static const struct blk_store_ops delay_ops = {.start = delay_start, .drop = delay_drop};
+static const struct anyhv_blk_store_ops delay_ops = {.start = delay_start, .drop = delay_drop};
 
-void anyhv_blk_delay_init(struct blk_delay *delay, struct anyhv_loop *loop, struct blk_store *inner,
-                          uint32_t delay_us)
+void anyhv_blk_delay_init(struct anyhv_blk_delay *delay, struct anyhv_loop *loop,
+                          struct anyhv_blk_store *inner, uint32_t delay_us)
 {
-    *delay = (struct blk_delay){
+    *delay = (struct anyhv_blk_delay){
         .store = *inner,
         .inner = inner,
         .loop = loop,
@@ -82,7 +81,7 @@ void anyhv_blk_delay_init(struct blk_delay *delay, struct anyhv_loop *loop, stru
     delay->store.ops = &delay_ops;
 }
 
-void anyhv_blk_delay_fini(struct blk_delay *delay)
+void anyhv_blk_delay_fini(struct anyhv_blk_delay *delay)
 {
     anyhv_timer_cancel(&delay->timer);
 }

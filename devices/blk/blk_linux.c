@@ -13,17 +13,17 @@
 
 #define SLICE (1u << 20) /* bytes of one job that are moved before others have their turn */
 
-static struct blk_linux *of_store(struct blk_store *store)
+static struct anyhv_blk_linux *of_store(struct anyhv_blk_store *store)
 {
     return (void *)store;
 }
 
-static const char *name_of(const struct blk_linux *disk)
+static const char *name_of(const struct anyhv_blk_linux *disk)
 {
     return disk->path ? disk->path : "memory";
 }
 
-static int failed(const struct blk_linux *disk, const char *why)
+static int failed(const struct anyhv_blk_linux *disk, const char *why)
 {
     anyhv_log(ANYHV_LOG_ERROR, "blk.disk", "disk %s: %s", name_of(disk), why);
     return ANYHV_E_IO;
@@ -33,12 +33,12 @@ static int failed(const struct blk_linux *disk, const char *why)
 
 static void sync_in_worker(struct anyhv_job *sync)
 {
-    struct blk_linux *disk = sync->priv;
+    struct anyhv_blk_linux *disk = sync->priv;
 
     disk->sync_error = fdatasync(disk->fd) < 0 ? errno : 0;
 }
 
-static void start_sync(struct blk_linux *disk)
+static void start_sync(struct anyhv_blk_linux *disk)
 {
     disk->syncing = disk->waiting;
     disk->waiting.first = NULL;
@@ -48,8 +48,8 @@ static void start_sync(struct blk_linux *disk)
 
 static void sync_done(struct anyhv_job *sync, bool ran)
 {
-    struct blk_linux *disk = sync->priv;
-    struct blk_job *job;
+    struct anyhv_blk_linux *disk = sync->priv;
+    struct anyhv_blk_job *job;
     int rc = ANYHV_OK;
 
     disk->sync_busy = false;
@@ -62,7 +62,7 @@ static void sync_done(struct anyhv_job *sync, bool ran)
 }
 
 /* One sync at a time. A job that comes while one runs cannot know what that one still sees. */
-static int sync_later(struct blk_linux *disk, struct blk_job *job)
+static int sync_later(struct anyhv_blk_linux *disk, struct anyhv_blk_job *job)
 {
     blk_list_add(&disk->waiting, job);
     if (!disk->sync_busy)
@@ -73,11 +73,11 @@ static int sync_later(struct blk_linux *disk, struct blk_job *job)
 /* ---- moving bytes ---- */
 
 /* False: the file system cannot make holes, so zeroes have to be written. */
-static bool punch(struct blk_linux *disk, struct blk_job *job, int *result)
+static bool punch(struct anyhv_blk_linux *disk, struct anyhv_blk_job *job, int *result)
 {
     *result = ANYHV_OK;
     for (; job->at < job->ranges; job->at++) {
-        const struct blk_range *range = &job->range[job->at];
+        const struct anyhv_blk_range *range = &job->range[job->at];
 
         if (fallocate(disk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)range->off,
                       (off_t)range->len) == 0)
@@ -91,7 +91,7 @@ static bool punch(struct blk_linux *disk, struct blk_job *job, int *result)
 
 /* The file became shorter than the disk, or its file system is full: zero pages are in its place.
  */
-static int check_lost(struct blk_linux *disk)
+static int check_lost(struct anyhv_blk_linux *disk)
 {
     if (!anyhv_fdmem_lost(&disk->map))
         return ANYHV_OK;
@@ -103,29 +103,30 @@ static int check_lost(struct blk_linux *disk)
 
 /* A slice, or all. After a failure of ours a read goes on to its end, that its bytes are defined.
  */
-static int move(struct blk_linux *disk, struct blk_job *job, struct anyhv_req *req)
+static int move(struct anyhv_blk_linux *disk, struct anyhv_blk_job *job, struct anyhv_req *req)
 {
     bool punched = false;
     int rc;
 
-    if (job->kind == BLK_CLEAR && job->unmap && !disk->cannot_punch)
+    if (job->kind == ANYHV_BLK_CLEAR && job->unmap && !disk->cannot_punch)
         punched = punch(disk, job, &rc);
     if (!punched)
         rc = anyhv_blk_mem_move(&disk->mem, job, req, SLICE);
     return rc == ANYHV_OK ? check_lost(disk) : rc;
 }
 
-static bool wants_sync(const struct blk_linux *disk, const struct blk_job *job)
+static bool wants_sync(const struct anyhv_blk_linux *disk, const struct anyhv_blk_job *job)
 {
-    if (!disk->worker || job->kind == BLK_READ)
+    if (!disk->worker || job->kind == ANYHV_BLK_READ)
         return false;
-    return job->kind == BLK_FLUSH || job->stable;
+    return job->kind == ANYHV_BLK_FLUSH || job->stable;
 }
 
-static int linux_start(struct blk_store *store, struct blk_job *job, struct anyhv_req *req)
+static int linux_start(struct anyhv_blk_store *store, struct anyhv_blk_job *job,
+                       struct anyhv_req *req)
 {
-    struct blk_linux *disk = of_store(store);
-    int rc = job->kind == BLK_FLUSH ? check_lost(disk) : move(disk, job, req);
+    struct anyhv_blk_linux *disk = of_store(store);
+    int rc = job->kind == ANYHV_BLK_FLUSH ? check_lost(disk) : move(disk, job, req);
 
     if (rc == ANYHV_LATER) {
         blk_list_add(&disk->unfinished, job);
@@ -138,29 +139,28 @@ static int linux_start(struct blk_store *store, struct blk_job *job, struct anyh
 /* The next slice of the job that has waited longest. */
 static bool go_on(struct anyhv_task *task)
 {
-    struct blk_linux *disk = task->priv;
-    struct blk_job *job = blk_list_take(&disk->unfinished);
-    struct anyhv_req *req = job ? anyhv_blk_req(job) : NULL;
-    int rc = req ? linux_start(&disk->mem.store, job, req) : ANYHV_E_LOST;
+    struct anyhv_blk_linux *disk = task->priv;
+    struct anyhv_blk_job *job = blk_list_take(&disk->unfinished);
+    int rc = job ? linux_start(&disk->mem.store, job, anyhv_blk_req(job)) : ANYHV_LATER;
 
-    if (job && rc != ANYHV_LATER)
+    if (rc != ANYHV_LATER)
         anyhv_blk_answer(job, rc);
     return disk->unfinished.first != NULL;
 }
 
-static void linux_drop(struct blk_store *store, struct blk_job *job)
+static void linux_drop(struct anyhv_blk_store *store, struct anyhv_blk_job *job)
 {
-    struct blk_linux *disk = of_store(store);
+    struct anyhv_blk_linux *disk = of_store(store);
 
     if (!blk_list_remove(&disk->unfinished, job) && !blk_list_remove(&disk->syncing, job))
         blk_list_remove(&disk->waiting, job);
 }
 
-static const struct blk_store_ops linux_ops = {.start = linux_start, .drop = linux_drop};
+static const struct anyhv_blk_store_ops linux_ops = {.start = linux_start, .drop = linux_drop};
 
 /* ---- open and close ---- */
 
-static int open_image(struct blk_linux *disk, bool read_only, uint64_t *size)
+static int open_image(struct anyhv_blk_linux *disk, bool read_only, uint64_t *size)
 {
     struct stat st;
 
@@ -170,12 +170,12 @@ static int open_image(struct blk_linux *disk, bool read_only, uint64_t *size)
     if (!S_ISREG(st.st_mode))
         return failed(disk, "not a regular file");
     *size = (uint64_t)st.st_size;
-    if (*size == 0 || *size % BLK_SECTOR)
+    if (*size == 0 || *size % ANYHV_BLK_SECTOR)
         return failed(disk, "its size is not a multiple of 512, or 0");
     return ANYHV_OK;
 }
 
-static int open_memory(struct blk_linux *disk, uint64_t size)
+static int open_memory(struct anyhv_blk_linux *disk, uint64_t size)
 {
     int fd = anyhv_fdmem_create("anyhv-blk", size);
 
@@ -185,13 +185,13 @@ static int open_memory(struct blk_linux *disk, uint64_t size)
     return ANYHV_OK;
 }
 
-static int map_file(struct blk_linux *disk, uint64_t size, bool read_only)
+static int map_file(struct anyhv_blk_linux *disk, uint64_t size, bool read_only)
 {
     int rc = anyhv_fdmem_map(&disk->map, disk->fd, 0, size, read_only);
 
     if (rc)
         return failed(disk, rc == ANYHV_E_IO ? strerror(errno) : "it cannot be mapped");
-    anyhv_blk_mem_init(&disk->mem, disk->map.host, size / BLK_SECTOR);
+    anyhv_blk_mem_init(&disk->mem, disk->map.host, size / ANYHV_BLK_SECTOR);
     disk->mem.store.ops = &linux_ops;
     disk->mem.store.read_only = read_only;
     disk->mem.store.content = disk->path ? NULL : disk->map.host;
@@ -199,7 +199,7 @@ static int map_file(struct blk_linux *disk, uint64_t size, bool read_only)
 }
 
 /* What nobody writes to, or nobody will find again, is never synced. */
-static int start_worker(struct blk_linux *disk, bool read_only)
+static int start_worker(struct anyhv_blk_linux *disk, bool read_only)
 {
     if (!disk->path || read_only)
         return ANYHV_OK;
@@ -207,12 +207,12 @@ static int start_worker(struct blk_linux *disk, bool read_only)
     return disk->worker ? ANYHV_OK : failed(disk, strerror(errno));
 }
 
-int anyhv_blk_linux_open(struct blk_linux *disk, struct anyhv_loop *loop, const char *path,
+int anyhv_blk_linux_open(struct anyhv_blk_linux *disk, struct anyhv_loop *loop, const char *path,
                          uint64_t size, bool read_only)
 {
     int rc;
 
-    *disk = (struct blk_linux){
+    *disk = (struct anyhv_blk_linux){
         .loop = loop,
         .path = path,
         .fd = -1,
@@ -229,7 +229,7 @@ int anyhv_blk_linux_open(struct blk_linux *disk, struct anyhv_loop *loop, const 
     return rc;
 }
 
-void anyhv_blk_linux_close(struct blk_linux *disk)
+void anyhv_blk_linux_close(struct anyhv_blk_linux *disk)
 {
     anyhv_task_cancel(&disk->task);
     if (disk->worker)

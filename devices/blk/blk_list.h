@@ -6,9 +6,9 @@
 #include <anyhv/devices/blk_host.h>
 
 /* Behind all that are due no later. Lists whose jobs all have due 0 are queues. */
-static inline void blk_list_add(struct blk_list *list, struct blk_job *job)
+static inline void blk_list_add(struct anyhv_blk_list *list, struct anyhv_blk_job *job)
 {
-    struct blk_job **link = &list->first;
+    struct anyhv_blk_job **link = &list->first;
 
     while (*link && (*link)->due <= job->due)
         link = &(*link)->next;
@@ -16,9 +16,9 @@ static inline void blk_list_add(struct blk_list *list, struct blk_job *job)
     *link = job;
 }
 
-static inline struct blk_job *blk_list_take(struct blk_list *list)
+static inline struct anyhv_blk_job *blk_list_take(struct anyhv_blk_list *list)
 {
-    struct blk_job *job = list->first;
+    struct anyhv_blk_job *job = list->first;
 
     if (job)
         list->first = job->next;
@@ -26,9 +26,9 @@ static inline struct blk_job *blk_list_take(struct blk_list *list)
 }
 
 /* False: it is not in @list. */
-static inline bool blk_list_remove(struct blk_list *list, const struct blk_job *job)
+static inline bool blk_list_remove(struct anyhv_blk_list *list, const struct anyhv_blk_job *job)
 {
-    struct blk_job **link = &list->first;
+    struct anyhv_blk_job **link = &list->first;
 
     while (*link && *link != job)
         link = &(*link)->next;

@@ -3,15 +3,15 @@
 #include <anyhv/devices/blk.h>
 #include <anyhv/port.h>
 
-static int move_piece(const struct blk_mem *mem, const struct blk_job *job, struct anyhv_req *req,
-                      uint32_t len)
+static int move_piece(const struct anyhv_blk_mem *mem, const struct anyhv_blk_job *job,
+                      struct anyhv_req *req, uint32_t len)
 {
     uint8_t *at = mem->bytes + job->range[job->at].off;
 
     switch (job->kind) {
-    case BLK_READ:
+    case ANYHV_BLK_READ:
         return anyhv_req_write(req, at, len);
-    case BLK_WRITE:
+    case ANYHV_BLK_WRITE:
         return anyhv_req_read(req, at, len);
     default:
         memset(at, 0, len);
@@ -19,11 +19,11 @@ static int move_piece(const struct blk_mem *mem, const struct blk_job *job, stru
     }
 }
 
-int anyhv_blk_mem_move(struct blk_mem *mem, struct blk_job *job, struct anyhv_req *req,
+int anyhv_blk_mem_move(struct anyhv_blk_mem *mem, struct anyhv_blk_job *job, struct anyhv_req *req,
                        uint32_t budget)
 {
     while (job->at < job->ranges) {
-        struct blk_range *range = &job->range[job->at];
+        struct anyhv_blk_range *range = &job->range[job->at];
         uint32_t len = range->len < budget ? range->len : budget;
         int rc;
 
@@ -41,16 +41,17 @@ int anyhv_blk_mem_move(struct blk_mem *mem, struct blk_job *job, struct anyhv_re
 }
 
 /* Memory is as stable as it gets: a flush has nothing to do. */
-static int mem_start(struct blk_store *store, struct blk_job *job, struct anyhv_req *req)
+static int mem_start(struct anyhv_blk_store *store, struct anyhv_blk_job *job,
+                     struct anyhv_req *req)
 {
-    if (job->kind == BLK_FLUSH)
+    if (job->kind == ANYHV_BLK_FLUSH)
         return ANYHV_OK;
     return anyhv_blk_mem_move((void *)store, job, req, UINT32_MAX);
 }
 
-static const struct blk_store_ops mem_ops = {.start = mem_start};
+static const struct anyhv_blk_store_ops mem_ops = {.start = mem_start};
 
-void anyhv_blk_mem_init(struct blk_mem *mem, uint8_t *bytes, uint64_t sectors)
+void anyhv_blk_mem_init(struct anyhv_blk_mem *mem, uint8_t *bytes, uint64_t sectors)
 {
-    *mem = (struct blk_mem){.store = {.ops = &mem_ops, .sectors = sectors}, .bytes = bytes};
+    *mem = (struct anyhv_blk_mem){.store = {.ops = &mem_ops, .sectors = sectors}, .bytes = bytes};
 }

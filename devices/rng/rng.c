@@ -9,7 +9,7 @@
  * Fills the request with what the source has. ANYHV_OK: something was written; ANYHV_LATER: the
  * source is dry; otherwise why it cannot be done.
  */
-static int fill(struct rng *rng, struct anyhv_req *req)
+static int fill(struct anyhv_rng *rng, struct anyhv_req *req)
 {
     uint8_t buf[CHUNK];
 
@@ -26,9 +26,9 @@ static int fill(struct rng *rng, struct anyhv_req *req)
     return anyhv_req_written(req) ? ANYHV_OK : ANYHV_LATER;
 }
 
-static void wait_for_source(struct rng *rng)
+static void wait_for_source(struct anyhv_rng *rng)
 {
-    struct rng **link = &rng->source->waiting;
+    struct anyhv_rng **link = &rng->source->waiting;
 
     if (rng->waits)
         return;
@@ -40,7 +40,7 @@ static void wait_for_source(struct rng *rng)
 }
 
 /* True if the request is answered; false: it has to wait, and so do all behind it. */
-static bool answer(struct rng *rng, struct anyhv_req *req)
+static bool answer(struct anyhv_rng *rng, struct anyhv_req *req)
 {
     int rc = fill(rng, req);
 
@@ -60,7 +60,7 @@ static bool answer(struct rng *rng, struct anyhv_req *req)
     return true;
 }
 
-static void answer_held(struct rng *rng)
+static void answer_held(struct anyhv_rng *rng)
 {
     struct anyhv_req *req;
 
@@ -71,7 +71,7 @@ static void answer_held(struct rng *rng)
 /* A buffer of length 0 back would stop Linux for good, so a request waits for its first byte. */
 static void rng_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_req *req)
 {
-    struct rng *rng = anyhv_dev_priv(dev);
+    struct anyhv_rng *rng = anyhv_dev_priv(dev);
 
     (void)queue;
     if (anyhv_req_writable(req) == 0) {
@@ -98,9 +98,9 @@ static bool rng_cancel(struct anyhv_dev *dev, struct anyhv_req *req, bool return
     return returnable;
 }
 
-static void stop_waiting(struct rng *rng)
+static void stop_waiting(struct anyhv_rng *rng)
 {
-    struct rng **link = &rng->source->waiting;
+    struct anyhv_rng **link = &rng->source->waiting;
 
     while (*link && *link != rng)
         link = &(*link)->next;
@@ -125,26 +125,26 @@ const struct anyhv_device_ops anyhv_rng_ops = {
     .stop = rng_stop,
 };
 
-void anyhv_rng_init(struct rng *rng, struct anyhv_dev *dev, struct rng_source *source)
+void anyhv_rng_init(struct anyhv_rng *rng, struct anyhv_dev *dev, struct anyhv_rng_source *source)
 {
-    *rng = (struct rng){.dev = dev, .source = source};
+    *rng = (struct anyhv_rng){.dev = dev, .source = source};
 }
 
-void anyhv_rng_fini(struct rng *rng)
+void anyhv_rng_fini(struct anyhv_rng *rng)
 {
     if (rng->source)
         stop_waiting(rng);
 }
 
-void anyhv_rng_ready(struct rng_source *source)
+void anyhv_rng_ready(struct anyhv_rng_source *source)
 {
-    struct rng *rng;
+    struct anyhv_rng *rng;
 
     while (source->outer)
         source = source->outer;
     rng = source->waiting;
     source->waiting = NULL;
-    for (struct rng *next; rng; rng = next) {
+    for (struct anyhv_rng *next; rng; rng = next) {
         next = rng->next;
         rng->waits = false;
         answer_held(rng);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The entropy device as a program serves it: options, the shared source, one model per guest. */
 #include <anyhv/devices/rng_host.h>
-#include <anyhv/linux/log.h>
-#include <errno.h>
+#include <anyhv/linux/args.h>
 #include <stdlib.h>
 
 struct options {
@@ -14,10 +13,10 @@ struct options {
 
 /* What all guests of the process share. */
 struct host {
-    struct rng_linux kernel;
-    struct rng_sim sim;
-    struct rng_limit limit;
-    struct rng_source *source; /* the outermost */
+    struct anyhv_rng_linux kernel;
+    struct anyhv_rng_sim sim;
+    struct anyhv_rng_limit limit;
+    struct anyhv_rng_source *source; /* the outermost */
 };
 
 enum {
@@ -37,21 +36,6 @@ static const struct argp_option argp_options[] = {
     {0},
 };
 
-/* A whole number from @min to @max, or the end of the program with a message. */
-static uint64_t number(struct argp_state *state, const char *option, const char *text, uint64_t min,
-                       uint64_t max)
-{
-    char *end;
-    unsigned long long value;
-
-    errno = 0;
-    value = strtoull(text, &end, 0);
-    if (errno || end == text || *end || text[0] == '-' || value < min || value > max)
-        argp_error(state, "--%s: '%s' is not a number from %llu to %llu", option, text,
-                   (unsigned long long)min, (unsigned long long)max);
-    return value;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
@@ -62,13 +46,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_SIMULATE:
         o->simulate = true;
-        o->seed = number(state, "simulate", arg, 0, UINT64_MAX);
+        o->seed = anyhv_arg_number(state, "simulate", arg, 0, UINT64_MAX);
         return 0;
     case OPT_MAX_BYTES:
-        o->max_bytes = (uint32_t)number(state, "max-bytes", arg, 1, UINT32_MAX);
+        o->max_bytes = (uint32_t)anyhv_arg_number(state, "max-bytes", arg, 1, UINT32_MAX);
         return 0;
     case OPT_PERIOD:
-        o->period_ms = (uint32_t)number(state, "period", arg, 1, 3600000);
+        o->period_ms = (uint32_t)anyhv_arg_number(state, "period", arg, 1, 3600000);
         return 0;
     case ARGP_KEY_END:
         if (o->simulate && o->path)
@@ -141,11 +125,12 @@ static void rng_destroy(void *host, void *instance)
 
 const struct anyhv_class anyhv_rng_class = {
     .ops = &anyhv_rng_ops,
+    .type = "rng",
     .args = &argp,
     .options_size = sizeof(struct options),
     .open = rng_open,
     .close = rng_close,
-    .instance_size = sizeof(struct rng),
+    .instance_size = sizeof(struct anyhv_rng),
     .create = rng_create,
     .destroy = rng_destroy,
 };

@@ -4,9 +4,9 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
-static int limit_read(struct rng_source *source, uint8_t *buf, uint32_t len)
+static int limit_read(struct anyhv_rng_source *source, uint8_t *buf, uint32_t len)
 {
-    struct rng_limit *limit = (void *)source;
+    struct anyhv_rng_limit *limit = (void *)source;
     uint64_t now = anyhv_loop_now(limit->loop), elapsed = now - limit->started;
     int n;
 
@@ -29,15 +29,15 @@ static int limit_read(struct rng_source *source, uint8_t *buf, uint32_t len)
 
 static void next_period(struct anyhv_timer *timer)
 {
-    struct rng_limit *limit = timer->priv;
+    struct anyhv_rng_limit *limit = timer->priv;
 
     anyhv_rng_ready(&limit->source);
 }
 
-void anyhv_rng_limit_init(struct rng_limit *limit, struct anyhv_loop *loop,
-                          struct rng_source *inner, uint32_t max_bytes, uint32_t period_ms)
+void anyhv_rng_limit_init(struct anyhv_rng_limit *limit, struct anyhv_loop *loop,
+                          struct anyhv_rng_source *inner, uint32_t max_bytes, uint32_t period_ms)
 {
-    *limit = (struct rng_limit){
+    *limit = (struct anyhv_rng_limit){
         .source = {.read = limit_read},
         .inner = inner,
         .loop = loop,
@@ -49,7 +49,7 @@ void anyhv_rng_limit_init(struct rng_limit *limit, struct anyhv_loop *loop,
     inner->outer = &limit->source;
 }
 
-void anyhv_rng_limit_fini(struct rng_limit *limit)
+void anyhv_rng_limit_fini(struct anyhv_rng_limit *limit)
 {
     anyhv_timer_cancel(&limit->timer);
 }

@@ -12,14 +12,14 @@
 
 #define RETRY_NS UINT64_C(100000000) /* how often to look whether the kernel's pool is ready */
 
-static struct rng_linux *of_source(struct rng_source *source)
+static struct anyhv_rng_linux *of_source(struct anyhv_rng_source *source)
 {
     return (void *)source;
 }
 
 static void fd_ready(struct anyhv_watch *watch, uint32_t events)
 {
-    struct rng_linux *own = watch->priv;
+    struct anyhv_rng_linux *own = watch->priv;
 
     (void)events;
     anyhv_watch_del(watch);
@@ -28,7 +28,7 @@ static void fd_ready(struct anyhv_watch *watch, uint32_t events)
 
 static void retry(struct anyhv_timer *timer)
 {
-    struct rng_linux *own = timer->priv;
+    struct anyhv_rng_linux *own = timer->priv;
 
     anyhv_rng_ready(&own->source);
 }
@@ -39,9 +39,9 @@ static int failed(const char *what, const char *why)
     return ANYHV_E_IO;
 }
 
-static int read_kernel(struct rng_source *source, uint8_t *buf, uint32_t len)
+static int read_kernel(struct anyhv_rng_source *source, uint8_t *buf, uint32_t len)
 {
-    struct rng_linux *own = of_source(source);
+    struct anyhv_rng_linux *own = of_source(source);
     ssize_t n = getrandom(buf, len, GRND_NONBLOCK);
 
     if (n >= 0)
@@ -52,9 +52,9 @@ static int read_kernel(struct rng_source *source, uint8_t *buf, uint32_t len)
     return 0;
 }
 
-static int read_file(struct rng_source *source, uint8_t *buf, uint32_t len)
+static int read_file(struct anyhv_rng_source *source, uint8_t *buf, uint32_t len)
 {
-    struct rng_linux *own = of_source(source);
+    struct anyhv_rng_linux *own = of_source(source);
     ssize_t n;
     int rc;
 
@@ -71,7 +71,7 @@ static int read_file(struct rng_source *source, uint8_t *buf, uint32_t len)
     return rc ? failed(own->path, strerror(-rc)) : 0;
 }
 
-static int open_path(struct rng_linux *own)
+static int open_path(struct anyhv_rng_linux *own)
 {
     struct stat st;
 
@@ -86,9 +86,9 @@ static int open_path(struct rng_linux *own)
     return failed(own->path, "neither a file nor a FIFO nor a character device");
 }
 
-int anyhv_rng_linux_open(struct rng_linux *own, struct anyhv_loop *loop, const char *path)
+int anyhv_rng_linux_open(struct anyhv_rng_linux *own, struct anyhv_loop *loop, const char *path)
 {
-    *own = (struct rng_linux){
+    *own = (struct anyhv_rng_linux){
         .source = {.read = path ? read_file : read_kernel},
         .loop = loop,
         .fd = -1,
@@ -99,7 +99,7 @@ int anyhv_rng_linux_open(struct rng_linux *own, struct anyhv_loop *loop, const c
     return path ? open_path(own) : ANYHV_OK;
 }
 
-void anyhv_rng_linux_close(struct rng_linux *own)
+void anyhv_rng_linux_close(struct anyhv_rng_linux *own)
 {
     anyhv_timer_cancel(&own->retry);
     anyhv_watch_del(&own->watch);

@@ -4,9 +4,9 @@
 #include <anyhv/devices/rng.h>
 #include <anyhv/port.h>
 
-static int sim_read(struct rng_source *source, uint8_t *buf, uint32_t len)
+static int sim_read(struct anyhv_rng_source *source, uint8_t *buf, uint32_t len)
 {
-    struct rng_sim *sim = (void *)source;
+    struct anyhv_rng_sim *sim = (void *)source;
     uint32_t done = 0;
 
     while (done < len) {
@@ -25,7 +25,8 @@ static int sim_read(struct rng_source *source, uint8_t *buf, uint32_t len)
     return (int)done;
 }
 
-void anyhv_rng_sim_init(struct rng_sim *sim, uint64_t seed)
+void anyhv_rng_sim_init(struct anyhv_rng_sim *sim, uint64_t seed)
 {
-    *sim = (struct rng_sim){.source = {.read = sim_read}, .seed = seed, .used = RNG_RECORD_SIZE};
+    *sim =
+        (struct anyhv_rng_sim){.source = {.read = sim_read}, .seed = seed, .used = RNG_RECORD_SIZE};
 }

@@ -22,10 +22,10 @@ static _Alignas(16) uint8_t window[1024];
 static struct anyhv_region table[1];
 static struct anyhv_mem mem;
 static struct anyhv_mmio mmio;
-static uint8_t storage[ANYHV_STORAGE_SIZE(1, GUEST_DEPTH, ANYHV_CHUNK_SEGS)];
+static uint8_t storage[ANYHV_STORAGE_SIZE(1, GUEST_DEPTH, ANYHV_CHUNK_SEGS, 0)];
 static _Alignas(8) uint8_t state[ANYHV_STATE_SIZE(1, 0)];
-static struct rng rng;
-static struct rng_sim entropy;
+static struct anyhv_rng rng;
+static struct anyhv_rng_sim entropy;
 static bool work, line;
 
 static int trap(void *device, uint32_t off, unsigned size, bool write, uint64_t *value)

@@ -46,7 +46,7 @@ static const struct anyhv_port_ops port = {.notify = interrupt, .work = work_wan
 /* ---- Memory and storage: all of it ours ---- */
 
 static _Alignas(16) uint8_t ram[1 << 12];
-static uint8_t storage[ANYHV_STORAGE_SIZE(1, 4, ANYHV_CHUNK_SEGS)];
+static uint8_t storage[ANYHV_STORAGE_SIZE(1, 4, ANYHV_CHUNK_SEGS, 0)];
 static _Alignas(8) uint8_t state[ANYHV_STATE_SIZE(1, 0)];
 
 static int attach(struct vmm *vmm)

@@ -123,6 +123,7 @@ static int lay_out(struct anyhv_loopback *lb)
     if (lb->options.bounce)
         ops = lb->options.map_only ? &map_ops : &copy_ops;
     anyhv_mem_init(&lb->mem, lb->region, ANYHV_LOOPBACK_REGIONS, ops, lb);
+    anyhv_mem_track(&lb->mem, lb->options.track || lb->options.bounce);
     return lb->options.bounce ? ANYHV_OK : add_regions(lb);
 }
 
@@ -193,7 +194,7 @@ static const struct anyhv_port_ops native_port = {
     .work = native_work,
     .quiet = native_quiet,
     .features = ANYHV_F_INDIRECT_DESC | ANYHV_F_EVENT_IDX | ANYHV_F_RING_PACKED | ANYHV_F_IN_ORDER |
-                ANYHV_F_RING_RESET,
+                ANYHV_F_RING_RESET | ANYHV_F_SUSPEND,
 };
 
 /* ---- the guest's life

@@ -5,6 +5,7 @@
  * machine without a hypervisor.
  */
 #include <anyhv/hv.h>
+#include <anyhv/linux/args.h>
 #include <anyhv/linux/log.h>
 #include <anyhv/loopback.h>
 #include <driver/driver.h>
@@ -72,19 +73,6 @@ static const struct argp_option argp_options[] = {
     {0},
 };
 
-static uint32_t number(struct argp_state *state, const char *option, const char *text, uint32_t min,
-                       uint32_t max)
-{
-    char *end;
-    unsigned long value;
-
-    errno = 0;
-    value = strtoul(text, &end, 0);
-    if (errno || end == text || *end || text[0] == '-' || value < min || value > max)
-        argp_error(state, "--%s: '%s' is not a number from %u to %u", option, text, min, max);
-    return (uint32_t)value;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
@@ -94,19 +82,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         *o = (struct options){.requests = 1000, .in = 64, .depth = 16};
         return 0;
     case OPT_REQUESTS:
-        o->requests = number(state, "requests", arg, 1, UINT32_MAX);
+        o->requests = (uint32_t)anyhv_arg_number(state, "requests", arg, 1, UINT32_MAX);
         return 0;
     case OPT_IN:
-        o->in = number(state, "in", arg, 0, 1 << 16);
+        o->in = (uint32_t)anyhv_arg_number(state, "in", arg, 0, 1 << 16);
         return 0;
     case OPT_OUT:
-        o->out = number(state, "out", arg, 0, 1 << 16);
+        o->out = (uint32_t)anyhv_arg_number(state, "out", arg, 0, 1 << 16);
         return 0;
     case OPT_QUEUE:
-        o->queue = number(state, "queue", arg, 0, 65535);
+        o->queue = (uint32_t)anyhv_arg_number(state, "queue", arg, 0, 65535);
         return 0;
     case OPT_DEPTH:
-        o->depth = number(state, "depth", arg, 1, 64);
+        o->depth = (uint32_t)anyhv_arg_number(state, "depth", arg, 1, 64);
         return 0;
     case OPT_OUTPUT:
         o->output = arg;

@@ -64,7 +64,7 @@ enum vu_verdict vu_refused(const struct vu_message *m, const char *fmt, ...)
 
 /* ---- answers ---- */
 
-enum vu_verdict vu_reply(struct vu_connection *c, const void *payload, uint32_t size)
+enum vu_verdict vu_reply_fd(struct vu_connection *c, const void *payload, uint32_t size, int fd)
 {
     struct vu_header header = {
         .request = c->in.header.request, .flags = VU_VERSION | VU_REPLY_FLAG, .size = size};
@@ -74,12 +74,17 @@ enum vu_verdict vu_reply(struct vu_connection *c, const void *payload, uint32_t 
     ANYHV_ASSERT(size <= sizeof(struct vu_config));
     memcpy(buf, &header, sizeof(header));
     memcpy(buf + sizeof(header), payload, size);
-    rc = anyhv_socket_send(c->fd, buf, sizeof(header) + size, NULL, 0);
+    rc = anyhv_socket_send(c->fd, buf, sizeof(header) + size, &fd, fd < 0 ? 0 : 1);
     if (rc == 0)
         return VU_REPLIED;
     if (rc == -EAGAIN)
         return vu_malformed(&c->in, "answer does not fit: the front end does not read its socket");
     return vu_malformed(&c->in, "answer cannot be sent: %s", strerror(-rc));
+}
+
+enum vu_verdict vu_reply(struct vu_connection *c, const void *payload, uint32_t size)
+{
+    return vu_reply_fd(c, payload, size, -1);
 }
 
 enum vu_verdict vu_reply_u64(struct vu_connection *c, uint64_t value)
@@ -229,7 +234,7 @@ static enum vu_verdict dispatch(struct vu_connection *c, struct vu_message *m)
 
 static void check_memory(struct vu_connection *c)
 {
-    if (c->open && vu_memory_lost(c))
+    if (c->open && (vu_memory_lost(c) || vu_log_failed(c) || vu_inflight_lost(c)))
         vu_connection_end(c);
 }
 
@@ -274,10 +279,18 @@ static void socket_ready(struct anyhv_watch *watch, uint32_t events)
 
 /* ---- work ---- */
 
+/* A buffer that lies in many regions takes time for each, so a turn has fewer requests then. */
+static unsigned budget(const struct vu_connection *c)
+{
+    unsigned regions = c->memory.count;
+
+    return regions <= VU_FEW ? VU_BUDGET : VU_BUDGET * VU_FEW / regions;
+}
+
 static bool run_rings(struct anyhv_task *task)
 {
     struct vu_connection *c = task->priv;
-    bool more = anyhv_dev_run(&c->dev, VU_BUDGET);
+    bool more = anyhv_dev_run(&c->dev, budget(c));
 
     check_memory(c);
     return c->open && more;
@@ -319,7 +332,9 @@ static void connection_init(struct vu_connection *c, struct vu_module *module, i
     c->resume = (struct anyhv_task){.run = resume_message, .priv = c};
     vu_rings_init(c);
     vu_backend_init(c);
-    anyhv_mem_init(&c->mem, c->regions, VU_SLOTS, NULL, NULL);
+    anyhv_mem_init(&c->mem, c->regions, VU_SLOTS, &vu_mem_ops, c);
+    vu_log_init(c);
+    vu_state_init(c);
 }
 
 static int attach(struct vu_connection *c)
@@ -378,6 +393,9 @@ void vu_connection_end(struct vu_connection *c)
     anyhv_task_cancel(&c->work);
     vu_rings_drop(c);
     vu_backend_drop(c);
+    vu_log_drop(c);
+    vu_state_drop(c);
+    vu_inflight_drop(c);
     vu_memory_drop(c);
     vu_fd_close(&c->fd);
     vu_module_next(c->module);

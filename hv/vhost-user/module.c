@@ -19,15 +19,12 @@
 enum {
     OPT_SOCKET_PATH = 0x100,
     OPT_FD,
-    OPT_PRINT_CAPABILITIES
 };
 
 static const struct argp_option option_list[] = {
     {"socket-path", OPT_SOCKET_PATH, "PATH", 0, "listen at PATH for front ends, one at a time", 0},
     {"fd", OPT_FD, "FD", 0,
      "serve the open socket FD: a connection (the program ends with it) or a listening one", 0},
-    {"print-capabilities", OPT_PRINT_CAPABILITIES, NULL, 0,
-     "say as JSON what this program is, and exit", 0},
     {0},
 };
 
@@ -55,11 +52,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_FD:
         return parse_fd(options, arg, state);
-    case OPT_PRINT_CAPABILITIES:
-        options->capabilities = true;
-        return 0;
     case ARGP_KEY_END:
-        if (!options->capabilities && !options->path == !options->fd_given)
+        if (!options->path == !options->fd_given)
             argp_error(state, "give either --socket-path or --fd");
         return 0;
     default:
@@ -114,13 +108,6 @@ static bool leave(struct anyhv_task *task)
 
     anyhv_loop_stop(module->server->loop, 0);
     return false;
-}
-
-/* What the schema of vhost-user back ends asks for; "type" is the device. */
-static void print_capabilities(const struct vu_module *module)
-{
-    printf("{\n  \"type\": \"%s\",\n  \"features\": []\n}\n", module->server->cls->ops->name);
-    fflush(stdout);
 }
 
 /*
@@ -198,11 +185,6 @@ static int module_start(struct anyhv_server *server)
         return ANYHV_E_NORES;
     }
     module->connection.nrings = server->cls->ops->queues;
-    if (module->options->capabilities) {
-        print_capabilities(module);
-        anyhv_task_ready(server->loop, &module->last);
-        return ANYHV_OK;
-    }
     ignore_sigpipe();
     return module->options->fd_given ? start_fd(module) : start_path(module);
 }
@@ -228,6 +210,7 @@ static void module_stop(struct anyhv_server *server)
 
 const struct anyhv_hv anyhv_hv_vhost_user = {
     .name = "vhost-user",
+    .features = VU_RING_FEATURES,
     .args = &args,
     .options_size = sizeof(struct vu_options),
     .start = module_start,

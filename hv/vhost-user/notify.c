@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The descriptors that carry kicks, calls and errors. They come from the peer, so they may be
- * anything: eventfds, a socket pair with User-Mode Linux, and whatever a hostile front end finds,
- * which is refused. What is taken must not block us, and must not make us spin.
+ * The descriptors that carry kicks, calls, errors, or a device's state. They come from the peer, so
+ * they may be anything: eventfds, a socket pair with User-Mode Linux, and whatever a hostile front
+ * end finds, which is refused. What is taken must not block us, and must not make us spin.
  */
 #include "vu.h"
 
@@ -53,17 +53,30 @@ static bool is_pipe(int fd)
     return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
-/* No files: one on FUSE could keep a write for as long as its owner likes. */
-int vu_event_check(int fd)
+static int set_nonblocking(int fd)
 {
-    int flags;
+    int flags = fcntl(fd, F_GETFL);
 
-    if (!is_eventfd(fd) && !is_socket_pair(fd) && !is_pipe(fd))
-        return -1;
-    flags = fcntl(fd, F_GETFL);
     if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
         return -1;
     return 0;
+}
+
+/* No files: one on FUSE could keep a write for as long as its owner likes. */
+int vu_event_check(int fd)
+{
+    if (!is_eventfd(fd) && !is_socket_pair(fd) && !is_pipe(fd))
+        return -1;
+    return set_nonblocking(fd);
+}
+
+int vu_channel_check(int fd, bool write)
+{
+    int flags = fcntl(fd, F_GETFL), wrong = write ? O_RDONLY : O_WRONLY;
+
+    if (flags < 0 || (flags & O_ACCMODE) == wrong || (!is_socket_pair(fd) && !is_pipe(fd)))
+        return -1;
+    return set_nonblocking(fd);
 }
 
 /*
@@ -98,6 +111,13 @@ ssize_t vu_write_now(int fd, const void *buf, size_t len)
     return without_waiting(fd, &iov, true);
 }
 
+ssize_t vu_read_now(int fd, void *buf, size_t len)
+{
+    struct iovec iov = {buf, len};
+
+    return without_waiting(fd, &iov, false);
+}
+
 int vu_event_signal(int fd)
 {
     uint64_t one = 1;
@@ -110,12 +130,26 @@ int vu_event_signal(int fd)
 int vu_event_drain(int fd)
 {
     uint8_t buf[256]; /* a pipe carries 8 bytes per event; what is left makes us ready again */
-    struct iovec iov = {buf, sizeof(buf)};
-    ssize_t n = without_waiting(fd, &iov, false);
+    ssize_t n = vu_read_now(fd, buf, sizeof(buf));
 
     if (n > 0)
         return 1;
     return n < 0 && errno == EAGAIN ? 0 : -1;
+}
+
+/*
+ * The kernel says it in /proc only since 6.5, so it is tried: of two events that are there a
+ * semaphore gives one. What else was in it is lost, so the caller looks for itself what it was for.
+ */
+bool vu_event_is_semaphore(int fd)
+{
+    uint64_t two = 2, got = 0;
+
+    if (!is_eventfd(fd))
+        return false;
+    vu_event_drain(fd);
+    vu_write_now(fd, &two, sizeof(two)); /* if it is full there is more than enough */
+    return vu_read_now(fd, &got, sizeof(got)) == sizeof(got) && got == 1;
 }
 
 void vu_fd_close(int *fd)

@@ -64,18 +64,23 @@ enum vu_backend_request_id {
     VU_BACKEND_CONFIG_CHANGE = 2,
 };
 
-/* A virtio feature bit that only the two ends of the socket see. */
+/* Feature bits that only the two ends of the socket see; the driver knows nothing of them. */
+#define VU_F_LOG_ALL           (UINT64_C(1) << 26)
 #define VU_F_PROTOCOL_FEATURES (UINT64_C(1) << 30)
+#define VU_F_OWN               (VU_F_LOG_ALL | VU_F_PROTOCOL_FEATURES)
 
 /* Protocol features. */
 #define VU_P(bit)                (UINT64_C(1) << (bit))
 #define VU_P_MQ                  VU_P(0)
+#define VU_P_LOG_SHMFD           VU_P(1)
 #define VU_P_REPLY_ACK           VU_P(3)
 #define VU_P_BACKEND_REQ         VU_P(5)
 #define VU_P_CONFIG              VU_P(9)
+#define VU_P_INFLIGHT_SHMFD      VU_P(12)
 #define VU_P_RESET_DEVICE        VU_P(13)
 #define VU_P_CONFIGURE_MEM_SLOTS VU_P(15)
 #define VU_P_STATUS              VU_P(16)
+#define VU_P_DEVICE_STATE        VU_P(19)
 
 struct vu_header {
     uint32_t request;
@@ -91,6 +96,11 @@ struct vu_header {
 #define VU_MAX_PAYLOAD  4096u /* more is not waited for */
 #define VU_MAX_FDS      8u    /* that one message may carry */
 
+/* 6 */
+struct vu_log_base {
+    uint64_t size, offset;
+};
+
 /* 8, 10, 11, 18 */
 struct vu_vring_state {
     uint32_t index, num;
@@ -99,8 +109,11 @@ struct vu_vring_state {
 /* 9: note the order, used before avail */
 struct vu_vring_addr {
     uint32_t index, flags;
-    uint64_t desc, used, avail, log; /* in the front end's address space */
+    uint64_t desc, used, avail; /* in the front end's address space */
+    uint64_t log;               /* where the used ring stands in the dirty log */
 };
+
+#define VU_VRING_LOG 1u /* a flag of it: note writes to the used ring */
 
 /* 12, 13, 14: a u64 */
 #define VU_VRING_INDEX_MASK UINT64_C(0xff)
@@ -140,6 +153,28 @@ enum vu_config_flag {
     VU_CONFIG_MIGRATION = 1, /* the destination of a migration gets what the source had */
 };
 
+/* 31, 32. The document has no padding; the structure of some front ends does. */
+struct vu_wire_inflight {
+    uint64_t mmap_size, mmap_offset;
+    uint16_t num_queues, queue_size;
+    uint8_t padding[4];
+};
+
+#define VU_INFLIGHT_MIN 20u
+
+/* 42 */
+struct vu_state_params {
+    uint32_t direction, phase;
+};
+
+enum vu_state_direction {
+    VU_STATE_SAVE,
+    VU_STATE_LOAD,
+};
+
+#define VU_STATE_STOPPED 0u              /* the only phase */
+#define VU_STATE_NO_FD   UINT64_C(0x100) /* in the answer: no channel of ours comes with it */
+
 union vu_payload {
     uint64_t u64;
     struct vu_vring_state state;
@@ -147,6 +182,9 @@ union vu_payload {
     struct vu_mem_table table;
     struct vu_mem_single single;
     struct vu_config config;
+    struct vu_log_base log;
+    struct vu_wire_inflight inflight;
+    struct vu_state_params state_params;
     uint8_t bytes[VU_MAX_PAYLOAD];
 };
 

@@ -12,10 +12,18 @@
 
 /* ---- features ---- */
 
+/* To suspend is a word in the status byte, which only the protocol's STATUS carries. */
+static uint64_t features_offer(const struct vu_connection *c)
+{
+    uint64_t offer = anyhv_ctl_features(&c->dev) | VU_F_OWN;
+
+    return c->protocol & VU_P_STATUS ? offer : offer & ~ANYHV_F_SUSPEND;
+}
+
 static enum vu_verdict get_features(struct vu_connection *c, struct vu_message *m)
 {
     (void)m;
-    return vu_reply_u64(c, anyhv_ctl_features(&c->dev) | VU_F_PROTOCOL_FEATURES);
+    return vu_reply_u64(c, features_offer(c));
 }
 
 bool vu_negotiated(const struct vu_connection *c)
@@ -27,7 +35,18 @@ bool vu_negotiated(const struct vu_connection *c)
 
 static void give_features(struct vu_connection *c)
 {
-    anyhv_ctl_set_features(&c->dev, c->features & ~VU_F_PROTOCOL_FEATURES);
+    anyhv_ctl_set_features(&c->dev, c->features & ~VU_F_OWN);
+}
+
+/*
+ * Back to where a handshake begins, while no ring runs. The driver has not asked for it: rings that
+ * are still to start find in their blocks what a predecessor left there.
+ */
+static void begin_again(struct vu_connection *c)
+{
+    vu_inflight_take(c);
+    anyhv_ctl_set_status(&c->dev, 0);
+    vu_inflight_give(c);
 }
 
 int vu_negotiate(struct vu_connection *c)
@@ -36,7 +55,7 @@ int vu_negotiate(struct vu_connection *c)
         return ANYHV_OK;
     /* A queue broke and the guest has started over, which nobody tells us in so many words. */
     if ((anyhv_ctl_status(&c->dev) & ANYHV_S_NEEDS_RESET) && !vu_rings_running(c))
-        anyhv_ctl_set_status(&c->dev, 0);
+        begin_again(c);
     if (anyhv_ctl_status(&c->dev) & ANYHV_S_FEATURES_OK)
         return ANYHV_OK;
     anyhv_ctl_set_status(&c->dev, HANDSHAKE);
@@ -66,7 +85,7 @@ static void renegotiate(struct vu_connection *c)
         give_features(c);
         return;
     }
-    anyhv_ctl_set_status(&c->dev, 0);
+    begin_again(c);
     if (!(c->protocol & VU_P_STATUS))
         return; /* done when a ring starts */
     anyhv_ctl_set_status(&c->dev, HANDSHAKE);
@@ -76,24 +95,47 @@ static void renegotiate(struct vu_connection *c)
 
 static enum vu_verdict set_features(struct vu_connection *c, struct vu_message *m)
 {
-    uint64_t features = m->payload.u64;
-    uint64_t offer = anyhv_ctl_features(&c->dev) | VU_F_PROTOCOL_FEATURES;
+    uint64_t features = m->payload.u64, unknown = features & ~features_offer(c);
+    uint64_t changed = c->features_set ? features ^ c->features : UINT64_MAX;
 
-    if (features & ~offer)
-        return vu_refused(m, "features 0x%" PRIx64 " were not offered", features & ~offer);
-    if (c->features_set && features == c->features)
-        return VU_DONE; /* sent again at any time; nothing may be disturbed */
+    if (unknown)
+        return vu_refused(m, "features 0x%" PRIx64 " were not offered", unknown);
+    if (!(changed & ~VU_F_LOG_ALL)) { /* sent again at any time; nothing may be disturbed */
+        c->features = features;
+        vu_log_update(c);
+        return VU_DONE;
+    }
     if (vu_rings_running(c)) {
-        anyhv_ctl_set_features(&c->dev, features & ~VU_F_PROTOCOL_FEATURES); /* counted, no more */
+        anyhv_ctl_set_features(&c->dev, features & ~VU_F_OWN); /* counted, no more */
         return vu_refused(m, "features 0x%" PRIx64 " while rings run with 0x%" PRIx64, features,
                           c->features);
     }
     c->features = features;
     c->features_set = true;
-    renegotiate(c);
+    vu_log_update(c);
+    if (changed & ~VU_F_OWN)
+        renegotiate(c);
     if (!(features & VU_F_PROTOCOL_FEATURES))
         vu_rings_enable_all(c);
     return rings_verdict(c, m);
+}
+
+/*
+ * They are then no news when the front end sends them, and the device is not reset for them. If it
+ * has sent others before, one of the two is wrong.
+ */
+int vu_features_loaded(struct vu_connection *c)
+{
+    uint64_t loaded = anyhv_dev_features(&c->dev);
+    bool others = loaded && c->features_set && ((c->features ^ loaded) & ~VU_F_OWN);
+
+    if (others) {
+        begin_again(c);
+        loaded = 0;
+    }
+    c->features = loaded | (c->features & VU_F_OWN);
+    c->features_set = loaded;
+    return others ? ANYHV_E_INVAL : vu_rings_update(c);
 }
 
 /* QEMU warns of CONFIG when it has no use for it, and a device without configuration has none. */
@@ -146,6 +188,7 @@ static void reset(struct vu_connection *c)
     c->features = 0;
     c->features_set = false;
     c->config_changed = false;
+    vu_log_update(c);
 }
 
 static enum vu_verdict reset_device(struct vu_connection *c, struct vu_message *m)
@@ -252,6 +295,9 @@ static const struct vu_request requests[VU_REQUESTS] = {
     [VU_RESET_OWNER] = {"RESET_OWNER", nothing_to_do, 0, 0, NO_FDS, false, 0},
     [VU_SET_MEM_TABLE] = {"SET_MEM_TABLE", vu_set_mem_table, VU_TABLE_HEADER,
                           sizeof(struct vu_mem_table), 0, VU_TABLE_REGIONS, false, 0},
+    [VU_SET_LOG_BASE] = {"SET_LOG_BASE", vu_set_log_base, SIZE(struct vu_log_base), 1, 1, true,
+                         VU_P_LOG_SHMFD},
+    [VU_SET_LOG_FD] = {"SET_LOG_FD", vu_set_log_fd, 0, 0, 1, 1, false, VU_P_LOG_SHMFD},
     [VU_SET_VRING_NUM] = {"SET_VRING_NUM", vu_set_vring_num, SIZE(struct vu_vring_state), NO_FDS,
                           false, 0},
     [VU_SET_VRING_ADDR] = {"SET_VRING_ADDR", vu_set_vring_addr, SIZE(struct vu_vring_addr), NO_FDS,
@@ -276,6 +322,10 @@ static const struct vu_request requests[VU_REQUESTS] = {
                        true, VU_P_CONFIG},
     [VU_SET_CONFIG] = {"SET_CONFIG", set_config, VU_CONFIG_HEADER, sizeof(struct vu_config), NO_FDS,
                        false, VU_P_CONFIG},
+    [VU_GET_INFLIGHT_FD] = {"GET_INFLIGHT_FD", vu_get_inflight_fd, VU_INFLIGHT_MIN,
+                            sizeof(struct vu_wire_inflight), NO_FDS, true, VU_P_INFLIGHT_SHMFD},
+    [VU_SET_INFLIGHT_FD] = {"SET_INFLIGHT_FD", vu_set_inflight_fd, VU_INFLIGHT_MIN,
+                            sizeof(struct vu_wire_inflight), 1, 1, false, VU_P_INFLIGHT_SHMFD},
     [VU_RESET_DEVICE] = {"RESET_DEVICE", reset_device, 0, 0, NO_FDS, false, VU_P_RESET_DEVICE},
     [VU_GET_MAX_MEM_SLOTS] = {"GET_MAX_MEM_SLOTS", vu_get_max_mem_slots, 0, 0, NO_FDS, true,
                               VU_P_CONFIGURE_MEM_SLOTS},
@@ -286,10 +336,12 @@ static const struct vu_request requests[VU_REQUESTS] = {
                         VU_P_CONFIGURE_MEM_SLOTS},
     [VU_SET_STATUS] = {"SET_STATUS", set_status, SIZE(uint64_t), NO_FDS, false, VU_P_STATUS},
     [VU_GET_STATUS] = {"GET_STATUS", get_status, 0, 0, NO_FDS, true, VU_P_STATUS},
+    [VU_SET_DEVICE_STATE_FD] = {"SET_DEVICE_STATE_FD", vu_set_device_state_fd,
+                                SIZE(struct vu_state_params), 1, 1, true, VU_P_DEVICE_STATE},
+    [VU_CHECK_DEVICE_STATE] = {"CHECK_DEVICE_STATE", vu_check_device_state, 0, 0, NO_FDS, true,
+                               VU_P_DEVICE_STATE},
 
     /* Known by name, and not offered. */
-    [VU_SET_LOG_BASE] = {.name = "SET_LOG_BASE"},
-    [VU_SET_LOG_FD] = {.name = "SET_LOG_FD"},
     [VU_SEND_RARP] = {.name = "SEND_RARP"},
     [VU_NET_SET_MTU] = {.name = "NET_SET_MTU"},
     [VU_IOTLB_MSG] = {.name = "IOTLB_MSG", .answered = true},
@@ -299,13 +351,9 @@ static const struct vu_request requests[VU_REQUESTS] = {
     [VU_POSTCOPY_ADVISE] = {.name = "POSTCOPY_ADVISE", .answered = true},
     [VU_POSTCOPY_LISTEN] = {.name = "POSTCOPY_LISTEN"},
     [VU_POSTCOPY_END] = {.name = "POSTCOPY_END", .answered = true},
-    [VU_GET_INFLIGHT_FD] = {.name = "GET_INFLIGHT_FD", .answered = true},
-    [VU_SET_INFLIGHT_FD] = {.name = "SET_INFLIGHT_FD"},
     [VU_GPU_SET_SOCKET] = {.name = "GPU_SET_SOCKET"},
     [VU_VRING_KICK] = {.name = "VRING_KICK"},
     [VU_GET_SHARED_OBJECT] = {.name = "GET_SHARED_OBJECT", .answered = true},
-    [VU_SET_DEVICE_STATE_FD] = {.name = "SET_DEVICE_STATE_FD", .answered = true},
-    [VU_CHECK_DEVICE_STATE] = {.name = "CHECK_DEVICE_STATE", .answered = true},
     [VU_GET_SHMEM_CONFIG] = {.name = "GET_SHMEM_CONFIG", .answered = true},
 };
 

@@ -73,15 +73,15 @@ enum vu_verdict vu_set_vring_addr(struct vu_connection *c, struct vu_message *m)
 
     if (!r)
         return VU_END;
-    if (a->flags)
-        return vu_refused(m, "ring %u: flags 0x%" PRIx32 ", but no log was offered", r->index,
-                          a->flags);
+    if (a->flags & ~((c->protocol & VU_P_LOG_SHMFD) ? VU_VRING_LOG : 0))
+        return vu_refused(m, "ring %u: flags 0x%" PRIx32, r->index, a->flags);
     verdict = check_addr(c, m);
     if (verdict != VU_DONE)
         return verdict;
     r->user_desc = a->desc;
     r->user_avail = a->avail;
     r->user_used = a->used;
+    r->user_log = (struct vu_ring_log){.on = a->flags & VU_VRING_LOG, .addr = a->log};
     r->has_addr = true;
     return update_verdict(r, m); /* also handled again while a running ring drains */
 }
@@ -174,6 +174,8 @@ static enum vu_verdict set_kick(struct vu_connection *c, struct vu_message *m)
     verdict = ring_fd(c, m, &r, &fd);
     if (verdict != VU_DONE)
         return verdict;
+    if (fd >= 0 && vu_event_is_semaphore(fd))
+        return vu_refused(m, "ring %u: fd is a semaphore", r->index);
     anyhv_watch_del(&r->kick);
     rc = fd < 0 ? 0 : anyhv_watch_add(loop, &r->kick, fd, EPOLLIN);
     if (rc < 0) {

@@ -102,17 +102,12 @@ static void port_quiet(struct anyhv_dev *dev)
         anyhv_task_ready(c->module->server->loop, &c->resume);
 }
 
-/*
- * Left out: ACCESS_PLATFORM (no IOTLB), NOTIFICATION_DATA (a kick is an event without data),
- * RING_RESET and SUSPEND (no message carries them), ORDER_PLATFORM (both ends share the caches).
- */
 const struct anyhv_port_ops vu_port = {
     .notify = port_notify,
     .work = port_work,
     .queue_changed = port_queue_changed,
     .quiet = port_quiet,
-    .features = ANYHV_F_INDIRECT_DESC | ANYHV_F_EVENT_IDX | ANYHV_F_VERSION_1 |
-                ANYHV_F_RING_PACKED | ANYHV_F_IN_ORDER,
+    .features = VU_RING_FEATURES,
 };
 
 /* ---- wishes -> core ---- */
@@ -162,13 +157,29 @@ static int ring_stop(struct vu_ring *r)
     return rc;
 }
 
+/*
+ * Linux's virtio_uml (6.1) begins a new packed ring at base 0, as if it were a split one: wrap
+ * counters 0. A ring that has really come to that place has been filled an odd number of times, and
+ * its first descriptor shows it: AVAIL since the driver was there last, or USED since it is there
+ * again. In a new one it is all zero.
+ */
+static bool is_new_packed(const struct vu_ring *r)
+{
+    uint8_t flags[2];
+
+    return vu_rings_packed(r->connection) && r->has_base && r->base == 0 &&
+           anyhv_mem_read(&r->connection->mem, r->setup.desc + 14, flags, sizeof(flags)) ==
+               ANYHV_OK &&
+           flags[0] == 0 && flags[1] == 0;
+}
+
 static int ring_start(struct vu_ring *r, bool located)
 {
     struct vu_connection *c = r->connection;
     int rc = located ? vu_negotiate(c) : ANYHV_E_BADADDR;
 
     r->setup.size = r->num;
-    r->setup.base = vu_ring_base(r);
+    r->setup.base = is_new_packed(r) ? ANYHV_BASE_PACKED : vu_ring_base(r);
     if (rc == ANYHV_OK)
         rc = anyhv_ctl_queue_start(&c->dev, r->index, &r->setup);
     if (rc != ANYHV_OK) {
@@ -178,9 +189,11 @@ static int ring_start(struct vu_ring *r, bool located)
     r->running = true;
     /*
      * A ring that is started and enabled is served: the protocol's own rule, which knows no
-     * DRIVER_OK. QEMU (10.0) negotiates STATUS and yet never sends DRIVER_OK for an rng device.
+     * DRIVER_OK. QEMU (10.0) negotiates STATUS and yet never sends DRIVER_OK for an rng device. To
+     * one that its driver has suspended, or is about to, DRIVER_OK would say "go on".
      */
-    anyhv_ctl_set_status(&c->dev, DRIVER_READY);
+    if (!(anyhv_ctl_status(&c->dev) & (ANYHV_S_DRIVER_OK | ANYHV_S_SUSPEND)))
+        anyhv_ctl_set_status(&c->dev, DRIVER_READY);
     if (r->polled)
         anyhv_timer_set(c->module->server->loop, &c->poll, VU_POLL_NS);
     vu_backend_flush(c);
@@ -208,6 +221,7 @@ int vu_ring_update(struct vu_ring *r)
         if (rc != ANYHV_OK)
             return rc;
     }
+    r->log = r->user_log;
     if (!wanted(r) || r->running)
         return ANYHV_OK;
     if (located)
@@ -285,6 +299,7 @@ void vu_rings_reset(struct vu_connection *c)
 
         vu_ring_drop_kick(r);
         r->running = r->enabled = r->has_addr = r->has_base = false;
+        r->user_log.on = r->log.on = false;
         r->num = 0;
     }
     anyhv_timer_cancel(&c->poll);

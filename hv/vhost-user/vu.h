@@ -19,15 +19,18 @@
 #define VU_SLOTS      512u                /* memory regions at once */
 #define VU_MAX_QUEUES 256u                /* the index of a vring is one byte */
 #define VU_BUDGET     256u                /* requests per turn on the loop */
+#define VU_FEW        16u                 /* regions that do not slow a request down */
 #define VU_POLL_NS    UINT64_C(1000000)   /* between looks at a ring that has no kick */
 #define VU_PAUSE_NS   UINT64_C(100000000) /* before accept is tried again */
 
 /* What this module can do, of the protocol features. */
-#define VU_PROTOCOL_OFFER                                                            \
-    (VU_P_MQ | VU_P_REPLY_ACK | VU_P_BACKEND_REQ | VU_P_CONFIG | VU_P_RESET_DEVICE | \
-     VU_P_CONFIGURE_MEM_SLOTS | VU_P_STATUS)
+#define VU_PROTOCOL_OFFER                                                             \
+    (VU_P_MQ | VU_P_LOG_SHMFD | VU_P_REPLY_ACK | VU_P_BACKEND_REQ | VU_P_CONFIG |     \
+     VU_P_RESET_DEVICE | VU_P_CONFIGURE_MEM_SLOTS | VU_P_STATUS | VU_P_DEVICE_STATE | \
+     VU_P_INFLIGHT_SHMFD)
 
 struct vu_connection;
+struct vu_inflight;
 struct vu_message;
 
 /* What became of a message. */
@@ -71,11 +74,18 @@ struct vu_table {
     unsigned count;
 };
 
+/* Where writes to a ring's device area are noted. */
+struct vu_ring_log {
+    bool on;
+    uint64_t addr;
+};
+
 struct vu_ring {
     struct vu_connection *connection;
     unsigned index;
     /* what the front end asked for */
     uint64_t user_desc, user_used, user_avail;
+    struct vu_ring_log user_log;
     uint32_t base; /* where the ring goes on; core's while it runs */
     uint16_t num;
     bool has_addr, has_base;
@@ -87,6 +97,25 @@ struct vu_ring {
     /* what core does: a ring runs there if it is both started and enabled */
     bool running;
     struct anyhv_queue_setup setup; /* guest addresses */
+    struct vu_ring_log log;         /* in force for this place */
+};
+
+/* The dirty log. */
+struct vu_log {
+    struct anyhv_fdmem map; /* host NULL: there is none */
+    int fd;                 /* to be signalled when bits were set; -1: nobody wants to know */
+    struct anyhv_task poke;
+    bool failed; /* something was written that has no bit */
+};
+
+/* The device's state, on its way out or in. */
+struct vu_transfer {
+    int fd; /* -1: none is under way */
+    struct anyhv_watch watch;
+    bool load;
+    uint8_t *bytes;
+    size_t len, at; /* of `len` bytes `at` have been moved */
+    int rc;         /* of the last one. ANYHV_LATER: under way; ANYHV_E_STATE: there was none */
 };
 
 struct vu_connection {
@@ -110,6 +139,10 @@ struct vu_connection {
     struct anyhv_region regions[VU_SLOTS]; /* core's */
     struct vu_table memory;                /* ours, in no order */
 
+    struct vu_log log;
+    struct vu_inflight *inflight; /* NULL: there is none */
+    struct vu_transfer transfer;
+
     struct vu_ring *rings;
     unsigned nrings;
 
@@ -127,7 +160,6 @@ struct vu_options {
     const char *path;
     int fd;
     bool fd_given;
-    bool capabilities; /* print them and leave */
 };
 
 struct vu_module {
@@ -152,6 +184,8 @@ int vu_connection_begin(struct vu_module *module, int fd);
 void vu_connection_end(struct vu_connection *c);
 /* Answers the message in work. */
 enum vu_verdict vu_reply(struct vu_connection *c, const void *payload, uint32_t size);
+/* The same with a descriptor, which stays the caller's; -1: without. */
+enum vu_verdict vu_reply_fd(struct vu_connection *c, const void *payload, uint32_t size, int fd);
 enum vu_verdict vu_reply_u64(struct vu_connection *c, uint64_t value);
 /* The descriptor number @i of @m, from now on the caller's. */
 int vu_take_fd(struct vu_message *m, unsigned i);
@@ -169,6 +203,9 @@ int vu_negotiate(struct vu_connection *c);
 /* May queues be started? */
 bool vu_negotiated(const struct vu_connection *c);
 
+/* A state was loaded, or could not be: status and features are now the device's. */
+int vu_features_loaded(struct vu_connection *c);
+
 /* ---- memory.c ---- */
 enum vu_verdict vu_set_mem_table(struct vu_connection *c, struct vu_message *m);
 enum vu_verdict vu_add_mem_reg(struct vu_connection *c, struct vu_message *m);
@@ -180,7 +217,45 @@ bool vu_memory_translate(const struct vu_table *table, uint64_t user, uint64_t *
 bool vu_memory_lost(const struct vu_connection *c);
 void vu_memory_drop(struct vu_connection *c);
 
+/* ---- log.c ---- */
+extern const struct anyhv_mem_ops vu_mem_ops;
+enum vu_verdict vu_set_log_base(struct vu_connection *c, struct vu_message *m);
+enum vu_verdict vu_set_log_fd(struct vu_connection *c, struct vu_message *m);
+void vu_log_init(struct vu_connection *c);
+void vu_log_drop(struct vu_connection *c);
+/* After LOG_ALL may have changed. */
+void vu_log_update(struct vu_connection *c);
+/* Something that was written could not be noted. */
+bool vu_log_failed(const struct vu_connection *c);
+
+/* ---- inflight.c ---- */
+enum vu_verdict vu_get_inflight_fd(struct vu_connection *c, struct vu_message *m);
+enum vu_verdict vu_set_inflight_fd(struct vu_connection *c, struct vu_message *m);
+/*
+ * Takes the blocks away from core, and gives them back: around what core takes for a reset by the
+ * driver, which would wipe them. No ring runs.
+ */
+void vu_inflight_take(struct vu_connection *c);
+void vu_inflight_give(struct vu_connection *c);
+/* Its file has shrunk under its map. */
+bool vu_inflight_lost(const struct vu_connection *c);
+/* Nothing in core may still use it. */
+void vu_inflight_drop(struct vu_connection *c);
+
+/* ---- device_state.c ---- */
+enum vu_verdict vu_set_device_state_fd(struct vu_connection *c, struct vu_message *m);
+enum vu_verdict vu_check_device_state(struct vu_connection *c, struct vu_message *m);
+void vu_state_init(struct vu_connection *c);
+void vu_state_drop(struct vu_connection *c);
+
 /* ---- rings.c ---- */
+/*
+ * Left out: ACCESS_PLATFORM (no IOTLB), NOTIFICATION_DATA (a kick is an event without data),
+ * RING_RESET (no message carries it), ORDER_PLATFORM (both ends share the caches).
+ */
+#define VU_RING_FEATURES                                                                   \
+    (ANYHV_F_INDIRECT_DESC | ANYHV_F_EVENT_IDX | ANYHV_F_VERSION_1 | ANYHV_F_RING_PACKED | \
+     ANYHV_F_IN_ORDER | ANYHV_F_SUSPEND)
 extern const struct anyhv_port_ops vu_port;
 void vu_rings_init(struct vu_connection *c);
 /* Closes every descriptor; the device is gone already. */
@@ -216,15 +291,20 @@ enum vu_verdict vu_set_vring_call(struct vu_connection *c, struct vu_message *m)
 enum vu_verdict vu_set_vring_err(struct vu_connection *c, struct vu_message *m);
 enum vu_verdict vu_set_vring_enable(struct vu_connection *c, struct vu_message *m);
 
-/* ---- notify.c: kick, call and error descriptors ---- */
+/* ---- notify.c: descriptors that the peer sent to signal or to carry bytes ---- */
 /* 0, or -1: what the peer sent is nothing that can signal without blocking us. */
 int vu_event_check(int fd);
+/* 0, or -1: it is no end of a pipe or socket pair that can be read (or written) that way. */
+int vu_channel_check(int fd, bool write);
+/* An eventfd that gives back what is in it one by one, and so stays ready for very long. */
+bool vu_event_is_semaphore(int fd);
 /* Adds one event; -1: nobody can receive it any more. */
 int vu_event_signal(int fd);
 /* Takes what is there. 1: something was; 0: nothing; -1: nothing will ever come. */
 int vu_event_drain(int fd);
-/* As write, but never waits, whatever the peer does to the descriptor: -1 with EAGAIN. */
+/* As write and read, but never wait, whatever the peer does to the descriptor: -1 with EAGAIN. */
 ssize_t vu_write_now(int fd, const void *buf, size_t len);
+ssize_t vu_read_now(int fd, void *buf, size_t len);
 void vu_fd_close(int *fd);
 
 /* ---- backend_channel.c ---- */

@@ -182,8 +182,9 @@ int xen_device_begin(struct xen_guest *guest, const struct xen_place *place)
         return rc;
     }
     anyhv_log(ANYHV_LOG_INFO, "xen.serving",
-              "domain %u device %" PRIu32 ": %s at 0x%" PRIx64 ", interrupt %" PRIu32, guest->domid,
-              device->id, module->server->cls->ops->name, device->base, device->irq);
+              "domain %u device %" PRIu32 ": %s at 0x%" PRIx64 ", interrupt %" PRIu32 ", memory %s",
+              guest->domid, device->id, module->server->cls->ops->name, device->base, device->irq,
+              device->grants ? "by grants" : "by foreign maps");
     /* Only now: whoever waits for this may let the guest run. */
     if (device->path[0])
         xen_discovery_state(module, device->path, XEN_STORE_INIT_WAIT);

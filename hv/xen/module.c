@@ -6,6 +6,7 @@
  */
 #include "xen.h"
 
+#include <anyhv/linux/args.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -35,20 +36,6 @@ static const struct argp_option option_list[] = {
     {0},
 };
 
-static uint64_t number(struct argp_state *state, const char *option, const char *text, uint64_t min,
-                       uint64_t max)
-{
-    unsigned long long value;
-    char *end;
-
-    errno = 0;
-    value = strtoull(text, &end, 0);
-    if (errno || end == text || *end || text[0] == '-' || value < min || value > max)
-        argp_error(state, "--%s: '%s' is not a number from %" PRIu64 " to %" PRIu64, option, text,
-                   min, max);
-    return value;
-}
-
 static void check_options(const struct xen_options *o, struct argp_state *state)
 {
     if (o->base_given != o->irq_given)
@@ -69,22 +56,22 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         o->map_mib = 32;
         return 0;
     case OPT_DOMID:
-        o->domid = (uint32_t)number(state, "domid", arg, 1, XEN_DOMID_MAX);
+        o->domid = (uint32_t)anyhv_arg_number(state, "domid", arg, 1, XEN_DOMID_MAX);
         o->domid_given = true;
         return 0;
     case OPT_BASE:
-        o->base = number(state, "base", arg, 0, UINT64_MAX - ANYHV_MMIO_SIZE);
+        o->base = anyhv_arg_number(state, "base", arg, 0, UINT64_MAX - ANYHV_MMIO_SIZE);
         o->base_given = true;
         return 0;
     case OPT_IRQ:
-        o->irq = (uint32_t)number(state, "irq", arg, XEN_IRQ_MIN, XEN_IRQ_MAX);
+        o->irq = (uint32_t)anyhv_arg_number(state, "irq", arg, XEN_IRQ_MIN, XEN_IRQ_MAX);
         o->irq_given = true;
         return 0;
     case OPT_STATE:
         o->state_dir = arg;
         return 0;
     case OPT_MAP_CACHE:
-        o->map_mib = (uint32_t)number(state, "map-cache", arg, 1, 4096);
+        o->map_mib = (uint32_t)anyhv_arg_number(state, "map-cache", arg, 1, 4096);
         return 0;
     case ARGP_KEY_END:
         check_options(o, state);

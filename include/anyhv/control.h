@@ -56,7 +56,9 @@ struct anyhv_state {
     uint32_t driver_features_sel;
     uint32_t queue_sel, shm_sel;
     uint64_t driver_features; /* as written; in force once FEATURES_OK is set */
-    struct anyhv_queue_state queue[];
+#ifndef __cplusplus
+    struct anyhv_queue_state queue[]; /* ISO C++ knows no such member */
+#endif
 };
 
 /* Bytes of the block for a device with @queues queues and @config_len configuration bytes. */
@@ -106,6 +108,7 @@ enum anyhv_halt {
     ANYHV_HALT_DRAINING = 128, /* queue: a stop waits for its requests */
     ANYHV_HALT_QUIESCING = 256,
     ANYHV_HALT_SUSPENDING = 512,
+    ANYHV_HALT_FRESH = 1024, /* queue: started inside a run, which may have been its own */
 };
 
 /* A queue's journal, see anyhv_ctl_queue_journal. */
@@ -128,10 +131,11 @@ struct anyhv_queue {
     uint8_t *desc, *driver, *device; /* the mapped areas */
     uint32_t halt;                   /* bits of enum anyhv_halt */
     uint16_t index, size;
-    uint16_t next_avail, next_used;
-    uint16_t avail_seen;         /* split: the driver's index when it was last read */
+    uint16_t next_avail;
+    uint16_t avail_seen; /* split: the driver's index when it was last read */
+    uint16_t next_used;
     uint16_t seq_next, seq_used; /* requests taken, and used, since the start */
-    uint16_t inflight_descs;     /* packed: descriptors taken and not yet used */
+    uint16_t free_descs;         /* packed: descriptors that are not taken */
     uint16_t ndone;
     bool avail_wrap, used_wrap;
     bool packed, event_idx, indirect, in_order;
@@ -143,7 +147,8 @@ struct anyhv_queue {
     bool retry;    /* what lacked resources may succeed now */
     uint32_t unnotified; /* ring slots used since the last decision to notify */
     struct anyhv_req *free;
-    struct anyhv_list done, held;
+    struct anyhv_req *done, **done_tail; /* answered, oldest first; where the next one goes */
+    struct anyhv_list held;
     struct anyhv_queue_counters counters;
     struct anyhv_journal journal;
     struct anyhv_req *reqs;
@@ -162,14 +167,18 @@ struct anyhv_dev {
     void *port_priv;
     uint64_t offered;
     struct anyhv_queue *queues;
-    uint8_t *config; /* inside the state block */
-    uint32_t halt;   /* bits of enum anyhv_halt */
-    uint16_t turn;   /* the queue whose turn it is */
-    bool started;    /* ops->start was called, and stop was not */
-    bool quiet;      /* the drain of the whole device is over */
-    bool quiet_due;  /* a drain somebody waits for was ended by a reset */
-    bool announce;   /* resumed: the driver is told of everything once */
-    bool running;    /* inside anyhv_dev_run */
+    uint8_t *config;      /* inside the state block */
+    uint8_t *config_next; /* while suspended: what it will be */
+    bool config_changed;  /* that differs */
+    uint32_t halt;        /* bits of enum anyhv_halt */
+    uint16_t turn;        /* the queue whose turn it is */
+    bool started;         /* ops->start was called, and stop was not */
+    bool awaited;         /* somebody waits for a drain to end */
+    bool quiet;           /* the drain of the whole device is over */
+    bool quiet_due;       /* a drain somebody waits for was ended by a reset */
+    bool announce;        /* resumed: the driver is told of everything once */
+    bool adopting;        /* a predecessor's state: the driver hears of no failed attempt */
+    bool running;         /* inside anyhv_dev_run */
     struct anyhv_dev *next_in_mem;
     uint32_t violations[ANYHV_V_COUNT];
 };
@@ -181,11 +190,16 @@ struct anyhv_limits {
                           (default: as many as a queue has entries) */
 };
 
-/* Bytes of storage for @queues queues with these limits, any alignment of the buffer included. */
-#define ANYHV_STORAGE_SIZE(queues, requests, segs)                                          \
-    (16 + (size_t)(queues) *                                                                \
-              (sizeof(struct anyhv_queue) + (size_t)(requests) * sizeof(struct anyhv_req) + \
-               ((size_t)(segs) / ANYHV_CHUNK_SEGS) * sizeof(struct anyhv_chunk)))
+/*
+ * Bytes of storage for @queues queues with these limits, any alignment of the buffer included. No
+ * defaults here: 0 requests are none.
+ */
+#define ANYHV_STORAGE_SIZE(queues, requests, segs, config_len)                         \
+    (16 +                                                                              \
+     (size_t)(queues) *                                                                \
+         (sizeof(struct anyhv_queue) + (size_t)(requests) * sizeof(struct anyhv_req) + \
+          ((size_t)(segs) / ANYHV_CHUNK_SEGS) * sizeof(struct anyhv_chunk)) +          \
+     (size_t)(config_len))
 
 /* The same for a device's table, with defaults filled in. */
 size_t anyhv_storage_size(const struct anyhv_device_ops *ops, const struct anyhv_limits *limits);
@@ -292,16 +306,16 @@ size_t anyhv_journal_size(unsigned entries, bool packed);
  *
  * The content counts at the next anyhv_ctl_queue_start. All zero, or after a stop or reset: the
  * ring goes on at setup->base. Else it tells, together with the ring, where the predecessor was,
- * and setup->base does not count. ANYHV_E_INVAL from the start: the content makes no sense.
- * A detach, and a lost peer, leave the journal as it is.
+ * setup->base does not count, and the driver is notified once. ANYHV_E_INVAL from the start: the
+ * content makes no sense. A detach, and a lost peer, leave the journal as it is.
  */
 int anyhv_ctl_queue_journal(struct anyhv_dev *dev, unsigned queue, void *area, size_t size);
 
 /*
  * Checks everything, maps the three areas, starts. On an error nothing has changed but a counter
- * and NEEDS_RESET: ANYHV_E_INVAL (queue, size, alignment, base), ANYHV_E_BADADDR / _PERM (not in
- * memory), ANYHV_E_STATE (already started, or FEATURES_OK is not set). Ours, without NEEDS_RESET:
- * ANYHV_E_NORES (try again), _LOST, _IO.
+ * and NEEDS_RESET: ANYHV_E_INVAL (queue, size, alignment, base, a journal that makes no sense),
+ * ANYHV_E_BADADDR / _PERM (not in memory), ANYHV_E_STATE (already started, or FEATURES_OK is not
+ * set). Ours, without NEEDS_RESET: ANYHV_E_NORES (try again), _LOST, _IO.
  */
 int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
                           const struct anyhv_queue_setup *setup);

@@ -22,6 +22,7 @@ struct anyhv_device_ops {
     uint16_t queues;   /* number of queues, at least 1 */
     uint16_t max_size; /* entries per queue that are offered; a power of two; 0 = 1024 */
     uint64_t features; /* device-type feature bits that are offered */
+    uint64_t required; /* of these: a driver that does not accept them gets no FEATURES_OK */
     /*
      * Every queue completes its requests in the order they came: VIRTIO_F_IN_ORDER may be
      * offered. Core keeps the promise even if the device slips.
@@ -46,9 +47,14 @@ struct anyhv_device_ops {
     void (*start)(struct anyhv_dev *dev);
     void (*stop)(struct anyhv_dev *dev);
     /*
-     * A queue is to become quiet; @req is held. Return true if @req was not touched and
-     * @returnable is set: it goes back to the ring and comes again later. Otherwise finish it,
-     * now or within bounded time, and return false. NULL: the device always finishes.
+     * The driver reset @queue alone, section 2.6.1: what it held is gone. For devices that remember
+     * something from one request to the next. Optional.
+     */
+    void (*queue_reset)(struct anyhv_dev *dev, unsigned queue);
+    /*
+     * A queue is to become quiet; @req is held. Return true if @returnable is set and @req can be
+     * begun again without harm: it goes back to the ring and comes again later. Otherwise finish
+     * it, now or within bounded time, and return false. NULL: the device always finishes.
      */
     bool (*cancel)(struct anyhv_dev *dev, struct anyhv_req *req, bool returnable);
     /*
@@ -91,8 +97,9 @@ struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue);
 const uint8_t *anyhv_config(const struct anyhv_dev *dev);
 
 /*
- * Changes @len configuration bytes at @off, moves the generation on and tells the driver.
- * ANYHV_E_INVAL: outside the space.
+ * Changes @len configuration bytes at @off, moves the generation on and tells the driver. While the
+ * driver has suspended the device it sees nothing of it (section 3.4.2): all that happens when it
+ * comes back. ANYHV_E_INVAL: outside the space.
  */
 int anyhv_config_set(struct anyhv_dev *dev, unsigned off, const void *buf, unsigned len);
 

@@ -28,6 +28,14 @@ struct anyhv_class {
     const struct anyhv_device_ops *ops;
     struct anyhv_limits limits; /* 0 = defaults */
 
+    /*
+     * --print-capabilities, for tools that manage back ends: their word for the type of device
+     * ("block"), and which of the options that they know for this type there are, ended by NULL.
+     * NULL: they have no word for it, or know no options.
+     */
+    const char *type;
+    const char *const *type_options;
+
     /* Command line: a child parser whose input is the zeroed struct of @options_size bytes. */
     const struct argp *args;
     size_t options_size;
@@ -58,8 +66,10 @@ struct anyhv_server {
 
 struct anyhv_hv {
     const char *name; /* "vhost-user" */
-    const struct argp *args;
-    size_t options_size; /* zeroed bytes for args */
+    /* What it can carry of ANYHV_F_RING_BITS: asking for another is wrong usage. 0: everything. */
+    uint64_t features;
+    const struct argp *args; /* command line, as for the class */
+    size_t options_size;     /* zeroed bytes for args */
     /*
      * Arms its descriptors on server->loop and returns; says itself what is wrong. The program
      * ends when the loop is stopped. 0 or a negative result.
@@ -69,7 +79,11 @@ struct anyhv_hv {
     void (*stop)(struct anyhv_server *server);
 };
 
-#ifdef ANYHV_HV /* the module that this program is built for, wherever it comes from */
+/*
+ * The module that this program is built for, wherever it comes from. anyhv_add_backend defines it;
+ * without CMake: -DANYHV_HV=$(pkg-config --variable=symbol anyhv-hv-<module>).
+ */
+#ifdef ANYHV_HV
 extern const struct anyhv_hv ANYHV_HV;
 #endif
 

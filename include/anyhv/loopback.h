@@ -27,6 +27,7 @@ struct anyhv_loopback_options {
     bool map_only;     /* with bounce: no copy op, core has to map */
     uint32_t map_max;  /* with bounce: longest map that is granted (0: no limit); rings excepted */
     uint32_t regions;  /* without bounce: cut RAM into this many regions (0: one) */
+    bool track;        /* count the bytes that are written; always with bounce */
     uint64_t base;     /* guest address of the first byte of RAM */
     uint8_t *ram;      /* page aligned */
     uint64_t ram_size; /* bytes */

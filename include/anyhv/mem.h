@@ -72,8 +72,8 @@ struct anyhv_mem {
     const struct anyhv_mem_ops *ops; /* NULL: the regions are everything */
     void *priv;                      /* the module's own */
     /* core's */
-    struct anyhv_region *regions;    /* sorted by addr, no overlap */
-    const struct anyhv_region *last; /* the region that answered last; never NULL */
+    struct anyhv_region *regions; /* sorted by addr, no overlap */
+    struct anyhv_region last;     /* the one that answered last, if it can be read and written */
     uint32_t count, capacity;
     uint32_t toil;          /* pieces that had to be looked for: what a guest makes us work */
     bool tracked;           /* ops->dirty wants to know of writes */

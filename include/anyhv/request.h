@@ -49,9 +49,10 @@ struct anyhv_chunk {
  */
 struct anyhv_cursor {
     uint8_t *ptr;
-    uint32_t room;         /* bytes at ptr; 0: take the long way */
-    uint32_t left;         /* bytes from here to the end of this part */
-    uint32_t after;        /* of these, bytes behind *seg */
+    uint32_t room;  /* bytes at ptr; 0: take the long way */
+    uint32_t after; /* of `left`, bytes behind *seg; stands apart so that two counts that were
+                       stored one by one are not loaded as one, which stalls */
+    uint32_t left;  /* bytes from here to the end of this part */
     struct anyhv_seg *seg; /* NULL: the part's first one */
 };
 
@@ -66,18 +67,18 @@ struct anyhv_req {
     struct anyhv_seg *wr_first;  /* where the writable part begins */
     uint32_t readable, writable; /* bytes of the two parts */
     uint32_t written_at;         /* write_at: bytes below this are defined */
-    uint8_t state;
+    bool stale;                  /* the region table changed: find the host pointers again */
+    bool asked;                  /* cancel was called for it in this quiesce */
+    bool replayed;               /* a predecessor had taken it */
     uint8_t npins;
-    bool stale;                   /* the region table changed: find the host pointers again */
-    bool asked;                   /* cancel was called for it in this quiesce */
-    bool replayed;                /* a predecessor had taken it */
+    uint8_t state;
     uint16_t chunks;              /* index + 1 of the first chunk */
     uint16_t head;                /* split: head index; packed: buffer id */
     uint16_t ndesc;               /* packed: ring slots that the chain occupies */
     uint16_t seq;                 /* the order in which it was taken */
     uint16_t slot;                /* which one it is */
     uint32_t used;                /* once answered: the used length */
-    uint32_t generation;          /* of this slot: part of the handle */
+    uint32_t generation;          /* of the latest hold: part of the handle */
     uint16_t log_first, log_last; /* packed: its entries in the journal */
     struct anyhv_seg segs[ANYHV_REQ_SEGS];
     struct anyhv_map pins[ANYHV_REQ_PINS];
@@ -104,6 +105,15 @@ static inline uint32_t anyhv_req_written(const struct anyhv_req *req)
 
 /* The queue it came from. */
 unsigned anyhv_req_queue(const struct anyhv_req *req);
+
+/*
+ * A predecessor had taken this request and did not answer it: it comes again from the journal. It
+ * may have been begun, so what must not happen twice is not to be done now.
+ */
+static inline bool anyhv_req_replayed(const struct anyhv_req *req)
+{
+    return req->replayed;
+}
 
 /* The long way of the two calls below. */
 int anyhv_req_read_across(struct anyhv_req *req, void *buf, uint32_t len);

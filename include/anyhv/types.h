@@ -9,6 +9,7 @@
 #ifndef ANYHV_TYPES_H
 #define ANYHV_TYPES_H
 
+#include <anyhv/version.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -69,8 +70,8 @@ enum anyhv_status {
 #define ANYHV_F_NOTIFICATION_DATA ANYHV_F(38)
 #define ANYHV_F_RING_RESET        ANYHV_F(40)
 #define ANYHV_F_SUSPEND           ANYHV_F(43)
-/* All bits of the ring/transport ranges; everything else is the device type's. */
-#define ANYHV_F_RING_BITS ((UINT64_C(0x1ffff) << 24) | ANYHV_F_SUSPEND)
+/* All bits of the ring and transport, and the reserved ones; the rest is the device type's. */
+#define ANYHV_F_RING_BITS ((UINT64_C(0x1ffff) << 24) | ANYHV_F_SUSPEND | (UINT64_C(0x3f) << 44))
 
 /* Queue number that stands for "the configuration changed" in notifications. */
 #define ANYHV_CONFIG (-1)

@@ -65,6 +65,18 @@ enum take anyhv_chain_find(struct anyhv_queue *q, struct anyhv_seg *seg, unsigne
     }
 }
 
+const uint8_t *anyhv_chain_plain_table(const struct anyhv_queue *q, uint64_t addr, uint32_t len)
+{
+    struct anyhv_mem *mem = q->dev->mem;
+    uint8_t *host;
+
+    if (!q->indirect || len == 0 || len % DESC_SIZE || len > ANYHV_INDIRECT_MAX * DESC_SIZE)
+        return NULL;
+    if (!core_hit(mem, addr, len, &host))
+        host = anyhv_core_host(mem, addr, len, ANYHV_R);
+    return (uintptr_t)host % sizeof(uint64_t) ? NULL : host;
+}
+
 enum take anyhv_chain_table(const struct chain *c, struct table *t, uint64_t addr, uint32_t len)
 {
     t->mem = c->req->mem;

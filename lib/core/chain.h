@@ -62,19 +62,27 @@ enum take anyhv_chain_find(struct anyhv_queue *q, struct anyhv_seg *seg, unsigne
 /* An empty buffer is legal and carries nothing. */
 enum take anyhv_chain_empty(struct anyhv_queue *q, uint16_t head);
 
+CORE_INLINE void chain_clear(struct anyhv_req *req) /* one store */
+{
+    req->written_at = 0;
+    req->stale = false;
+    req->asked = false;
+    req->replayed = false;
+    req->npins = 0;
+}
+
 /*
  * The next free slot as a request with nothing in it, or NULL. Its state stays "free": a module may
  * reset the device when it hears that a ring broke, in the middle of a walk.
  */
-CORE_INLINE struct anyhv_req *chain_slot(struct anyhv_queue *q)
+static inline struct anyhv_req *chain_slot(struct anyhv_queue *q)
 {
     struct anyhv_req *req = q->free;
 
     if (UNLIKELY(!req))
         return NULL;
     q->free = req->next;
-    req->written_at = 0;
-    req->stale = false;
+    chain_clear(req);
     return req;
 }
 
@@ -178,7 +186,7 @@ CORE_INLINE enum take chain_add(struct chain *c, uint64_t addr, uint32_t len)
     seg->addr = addr;
     seg->len = len;
     c->seg = seg + 1;
-    if (LIKELY(core_hit(c->req->mem, addr, len, c->perm, &seg->host)))
+    if (LIKELY(core_hit(c->req->mem, addr, len, &seg->host)))
         return TAKE_OK;
     return anyhv_chain_find(c->q, seg, c->perm);
 }
@@ -198,6 +206,117 @@ CORE_INLINE enum take chain_add_as(struct chain *c, uint16_t flags, uint64_t add
     }
     return chain_add(c, addr, len);
 }
+
+/*
+ * The likely chain, without any of the above: at most ANYHV_REQ_SEGS buffers, none empty, first
+ * what is read and then what is written, each where the region table answers. Whatever else it is,
+ * NULL and no report: then the chain is walked by the long way, once more from its first
+ * descriptor.
+ */
+/* Loads the descriptor that follows; false: that one is not plain. */
+typedef bool plain_next_fn(const struct anyhv_queue *q, void *at, struct shm_raw *desc);
+
+/* Stores one buffer and where it is; false: not plain. */
+CORE_INLINE bool plain_add(struct anyhv_mem *mem, struct anyhv_seg *seg, const struct shm_raw *desc,
+                           unsigned perm, uint8_t **host)
+{
+    if (UNLIKELY(!core_hit(mem, desc->addr, desc->len, host))) {
+        *host = anyhv_core_host(mem, desc->addr, desc->len, perm);
+        if (!*host)
+            return false;
+    }
+    seg->addr = desc->addr;
+    seg->len = desc->len;
+    seg->host = *host;
+    return true;
+}
+
+/* What a part of the chain is made of, and where its flags are in `words`: 0 or 16 bits up. */
+struct plain_part {
+    struct anyhv_cursor *at;
+    uint32_t *total;
+    unsigned perm, flags;
+};
+
+/*
+ * One part, from the buffer @desc on up to where the direction or the chain ends. Returns the end
+ * of its segments, NULL: not plain.
+ */
+CORE_INLINE struct anyhv_seg *plain_walk(const struct anyhv_queue *q, struct anyhv_req *req,
+                                         const struct plain_part *part, struct anyhv_seg *seg,
+                                         struct shm_raw *desc, plain_next_fn *next, void *place)
+{
+    const uint32_t mask = (DESC_WRITE | DESC_INDIRECT) << part->flags;
+    const uint32_t more = DESC_NEXT << part->flags, same = desc->words & mask;
+    const struct anyhv_seg *end = req->segs + ANYHV_REQ_SEGS;
+    uint32_t total = desc->len;
+    uint8_t *host;
+
+    if (UNLIKELY(!plain_add(req->mem, seg, desc, part->perm, &host)))
+        return NULL;
+    part->at->ptr = host;
+    part->at->room = total;
+    part->at->seg = NULL;
+    seg++;
+    while (desc->words & more) {
+        if (UNLIKELY(!next(q, place, desc)))
+            return NULL;
+        if ((desc->words & mask) != same) {
+            if (part->perm == ANYHV_W)
+                return NULL; /* nothing may follow the writable part */
+            break;
+        }
+        if (UNLIKELY(seg == end || __builtin_add_overflow(total, desc->len, &total) ||
+                     !plain_add(req->mem, seg, desc, part->perm, &host)))
+            return NULL;
+        seg++;
+    }
+    part->at->left = total;
+    *part->total = total;
+    return seg;
+}
+
+/*
+ * @desc is the chain's first descriptor, @place what @next works on, @flags as above. False: not
+ * plain. What is stored in @req then is of no use.
+ */
+CORE_INLINE bool chain_plain(const struct anyhv_queue *q, struct anyhv_req *req,
+                             struct shm_raw *desc, plain_next_fn *next, void *place, unsigned flags)
+{
+    const uint32_t W = DESC_WRITE << flags, N = DESC_NEXT << flags, I = DESC_INDIRECT << flags;
+    const struct plain_part rd = {&req->rd, &req->readable, ANYHV_R, flags};
+    const struct plain_part wr = {&req->wr, &req->writable, ANYHV_W, flags};
+    struct anyhv_seg *seg = req->segs;
+
+    chain_clear(req);
+    if (desc->words & W) {
+        req->readable = 0;
+        chain_no_cursor(&req->rd);
+    } else {
+        if (UNLIKELY(desc->words & I))
+            return false;
+        seg = plain_walk(q, req, &rd, seg, desc, next, place);
+        if (UNLIKELY(!seg))
+            return false;
+        if (!(desc->words & (N | W | I))) {
+            req->writable = 0;
+            chain_no_cursor(&req->wr);
+            return true;
+        }
+        if (UNLIKELY(seg == req->segs + ANYHV_REQ_SEGS))
+            return false;
+    }
+    if (UNLIKELY(desc->words & I))
+        return false;
+    req->wr_first = seg;
+    return plain_walk(q, req, &wr, seg, desc, next, place) != NULL;
+}
+
+/*
+ * The table at @addr of @len bytes, if its entries can be loaded one by one from where it is; else
+ * NULL and no report, as above.
+ */
+const uint8_t *anyhv_chain_plain_table(const struct anyhv_queue *q, uint64_t addr, uint32_t len);
 
 /*
  * The entries of an indirect table, copied a block at a time: in grant memory every look at the

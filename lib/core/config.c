@@ -55,15 +55,34 @@ const uint8_t *anyhv_config(const struct anyhv_dev *dev)
     return dev->config;
 }
 
+void anyhv_core_config_freeze(struct anyhv_dev *dev)
+{
+    memcpy(dev->config_next, dev->config, dev->ops->config_len);
+    dev->config_changed = false;
+}
+
+void anyhv_core_config_thaw(struct anyhv_dev *dev)
+{
+    if (!dev->config_changed)
+        return;
+    dev->config_changed = false;
+    memcpy(dev->config, dev->config_next, dev->ops->config_len);
+    dev->state->generation++;
+    dev->announce = true;
+}
+
 int anyhv_config_set(struct anyhv_dev *dev, unsigned off, const void *buf, unsigned len)
 {
     if (!inside(off, len, 0, dev->ops->config_len))
         return ANYHV_E_INVAL;
+    if (dev->halt & ANYHV_HALT_SUSPENDED) {
+        memcpy(dev->config_next + off, buf, len);
+        dev->config_changed = true;
+        return ANYHV_OK;
+    }
     memcpy(dev->config + off, buf, len);
     dev->state->generation++;
-    if (dev->halt & ANYHV_HALT_SUSPENDED)
-        dev->announce = true; /* told when the driver is back */
-    else if (core_status_has(dev, ANYHV_S_DRIVER_OK) && !(dev->halt & ANYHV_HALT_LOST))
+    if (core_status_has(dev, ANYHV_S_DRIVER_OK) && !(dev->halt & ANYHV_HALT_LOST))
         dev->port->notify(dev, ANYHV_CONFIG);
     return ANYHV_OK;
 }

@@ -2,11 +2,11 @@
 /*
  * What the files of lib/core know of each other.
  *
- *   run.c      the engine: kick, run, publish                   status.c   status machine, features
+ *   run.c      the engine: kicks, runs, late answers            status.c   status machine, features
  *   drain.c    stop, quiesce, suspend: until nothing is held    config.c   configuration space
  *   queue.c    start and stop, slots, chunks, lists             state.c    save, load, resume
  *   split.c, packed.c   take chains, put used entries           journal.c  what is in work
- *   serve.h    what these two share: chains to the device       device.c   attach, detach
+ *   serve.h    what these two share: a queue's turn             device.c   attach, detach
  *   chain.h    ... and how a chain becomes a request            mem.c      guest memory
  *   request.c  cursors over a chain, answers
  */
@@ -18,7 +18,11 @@
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define CORE_INLINE static inline __attribute__((always_inline))
+#ifdef __OPTIMIZE_SIZE__
+#define CORE_INLINE static inline
+#else
+#define CORE_INLINE static inline __attribute__((always_inline)) /* a loop without calls */
+#endif
 
 /* ANYHV_INDIRECT_MAX: entries of an indirect table that we follow. */
 #define ANYHV_INDIRECT_MAX 1024u
@@ -32,7 +36,7 @@ enum req_state {
 
 /* What taking a chain from a ring led to. */
 enum take {
-    TAKE_OK,       /* *req is the device's */
+    TAKE_OK,       /* there is a request */
     TAKE_REJECTED, /* the chain was taken and is already answered with length 0 */
     TAKE_EMPTY,
     TAKE_STALLED, /* no slot or chunk is free: nothing was taken */
@@ -65,6 +69,10 @@ void anyhv_core_config_written(struct anyhv_dev *dev, const uint8_t *from);
 /* After a resume in place: the window stays, everything else is fresh. */
 void anyhv_core_config_keep_written(struct anyhv_dev *dev);
 
+/* A suspended device's configuration stands still; what was set meanwhile comes at the end. */
+void anyhv_core_config_freeze(struct anyhv_dev *dev);
+void anyhv_core_config_thaw(struct anyhv_dev *dev);
+
 /* ---- queue.c ---- */
 static inline bool core_has(const struct anyhv_dev *dev, uint64_t feature)
 {
@@ -86,7 +94,8 @@ static inline bool core_may_take(const struct anyhv_queue *q)
 {
     uint32_t halt = q->halt | q->dev->halt;
 
-    return LIKELY(!halt) || (!(halt & HALT_DEAD) && q->journal.replay);
+    return LIKELY(!halt) ||
+           (!(halt & (HALT_DEAD | ANYHV_HALT_PAUSED | ANYHV_HALT_FRESH)) && q->journal.replay);
 }
 
 static inline bool core_started(const struct anyhv_queue *q)
@@ -99,28 +108,69 @@ void anyhv_core_chunks_free(struct anyhv_queue *q, struct anyhv_req *req);
 void anyhv_core_list_append(struct anyhv_list *list, struct anyhv_req *req);
 void anyhv_core_list_remove(struct anyhv_list *list, struct anyhv_req *req);
 
-/* All that @req holds goes back; it is not on the free list yet. */
-static inline void core_slot_clear(struct anyhv_queue *q, struct anyhv_req *req)
+/* A batch of answers that needs nothing but its used entries. */
+static inline bool core_batch_plain(const struct anyhv_queue *q)
 {
-    if (UNLIKELY(req->chunks))
+    return !q->in_order && !q->dev->mem->tracked && q->free_chunks == q->nchunks;
+}
+
+/* All that @req holds goes back, nothing if it is @plain; it is not on the free list yet. */
+CORE_INLINE void core_slot_clear(struct anyhv_queue *q, struct anyhv_req *req, bool plain)
+{
+    if (!plain && req->chunks)
         anyhv_core_chunks_free(q, req);
     req->state = REQ_FREE;
 }
 
 static inline void core_slot_free(struct anyhv_queue *q, struct anyhv_req *req)
 {
-    core_slot_clear(q, req);
+    core_slot_clear(q, req, false);
     req->next = q->free; /* last freed, first used: it is still in the cache */
     q->free = req;
 }
 
-/* The done list up to @end, with @last in front of that, is free. */
+/* With IN_ORDER: sorts the answers; the first that cannot be used yet, or NULL, and its number. */
+struct anyhv_req *anyhv_core_done_sort(struct anyhv_queue *q, uint16_t *count);
+
+/* How many answers can be used now, and where they end: NULL, or with IN_ORDER the first too new.
+ */
+static inline struct anyhv_req *core_done_end(struct anyhv_queue *q, uint16_t *count)
+{
+    *q->done_tail = NULL;
+    *count = q->ndone;
+    return LIKELY(!q->in_order) ? NULL : anyhv_core_done_sort(q, count);
+}
+
+/* The answers up to @end, with @last in front of that, are free. */
 static inline void core_done_free(struct anyhv_queue *q, struct anyhv_req *last,
                                   struct anyhv_req *end)
 {
     last->next = q->free;
-    q->free = q->done.head;
-    q->done.head = end;
+    q->free = q->done;
+    q->done = end;
+    if (!end)
+        q->done_tail = &q->done;
+}
+
+static inline void core_done_count(struct anyhv_queue *q, uint16_t count)
+{
+    q->seq_used = (uint16_t)(q->seq_used + count);
+    q->ndone = (uint16_t)(q->ndone - count);
+}
+
+/* What anyhv_core_publish does, by the function of the queue's layout. */
+CORE_INLINE void core_publish(struct anyhv_queue *q, void (*put)(struct anyhv_queue *q))
+{
+    uint16_t before = q->ndone;
+
+    if (!before || !core_usable(q))
+        return;
+    put(q);
+    if (q->ndone == before)
+        return; /* IN_ORDER: the oldest is not answered yet */
+    q->counters.publishes++;
+    q->pending |= q->stalled; /* slots came free */
+    q->stalled = false;
 }
 
 /* Does anything but taking and answering happen to this queue's requests? */
@@ -144,6 +194,15 @@ void anyhv_core_queue_halt(struct anyhv_queue *q);
 void anyhv_core_queue_storage(struct anyhv_queue *q);
 void anyhv_core_remap(struct anyhv_dev *dev);
 uint32_t anyhv_core_queue_base(const struct anyhv_queue *q);
+/*
+ * What a successor may find is a prefix of what was done, in the program's order: that is all that
+ * a killed process leaves, and all that has to be kept.
+ */
+static inline void core_step(void)
+{
+    __asm__ volatile("" ::: "memory");
+}
+
 static inline void core_queue_note(struct anyhv_queue *q) /* progress into the state block */
 {
     q->state->next_avail = q->next_avail;
@@ -170,32 +229,35 @@ void anyhv_core_room(struct anyhv_dev *dev);
 /* ---- drain.c ---- */
 int anyhv_core_drain(struct anyhv_queue *q); /* ANYHV_OK, or ANYHV_LATER: requests are in work */
 void anyhv_core_suspend(struct anyhv_dev *dev);
+void anyhv_core_sleep(struct anyhv_dev *dev); /* now */
 void anyhv_core_unsuspend(struct anyhv_dev *dev);
-void anyhv_core_report_quiet(struct anyhv_dev *dev); /* to whoever waits for it */
+void anyhv_core_report_quiet(struct anyhv_dev *dev); /* if dev->awaited: to whoever waits */
 
 /* ---- split.c, packed.c: the two ring layouts ---- */
-/* Hands chains to the device until the ring, the slots or the budget end. */
-enum take anyhv_split_serve(struct anyhv_queue *q, unsigned *budget);
-enum take anyhv_split_pull(struct anyhv_queue *q, struct anyhv_req **req);
-/* Writes the done list to the used ring, publishes once. */
+/* The queue's turn in a run: at most *@budget requests, which are counted down. */
+void anyhv_split_turn(struct anyhv_queue *q, unsigned *budget);
+struct anyhv_req *anyhv_split_pull(struct anyhv_queue *q, enum take *why);
+/* Writes the done list to the used ring and makes it visible at once. */
 void anyhv_split_put(struct anyhv_queue *q);
-void anyhv_split_arm(struct anyhv_queue *q, bool on);
-bool anyhv_split_available(const struct anyhv_queue *q);
-bool anyhv_split_wants_notify(const struct anyhv_queue *q);
+/* Asks for the next kick; true: too late for that, there is something. */
+bool anyhv_split_rearm(struct anyhv_queue *q);
+/* Used entries became visible since the last decision: does the driver want to hear of them? */
+void anyhv_split_notify(struct anyhv_queue *q);
 void anyhv_split_untake(struct anyhv_queue *q, const struct anyhv_req *req);
 
-enum take anyhv_packed_serve(struct anyhv_queue *q, unsigned *budget);
-enum take anyhv_packed_pull(struct anyhv_queue *q, struct anyhv_req **req);
+void anyhv_packed_turn(struct anyhv_queue *q, unsigned *budget);
+struct anyhv_req *anyhv_packed_pull(struct anyhv_queue *q, enum take *why);
 void anyhv_packed_put(struct anyhv_queue *q);
-void anyhv_packed_arm(struct anyhv_queue *q, bool on);
-bool anyhv_packed_available(const struct anyhv_queue *q);
-bool anyhv_packed_wants_notify(const struct anyhv_queue *q);
+bool anyhv_packed_rearm(struct anyhv_queue *q);
+void anyhv_packed_notify(struct anyhv_queue *q);
 void anyhv_packed_untake(struct anyhv_queue *q, const struct anyhv_req *req);
 
 /* ---- journal.c ---- */
 struct shm_desc;
 /* At the start of a queue: takes over what a predecessor left. */
 int anyhv_journal_open(struct anyhv_queue *q);
+/* It tells where a ring is that was not stopped. */
+bool anyhv_journal_used(const struct anyhv_queue *q);
 /* The queue stopped, nothing is in work: its next start is a fresh one. */
 void anyhv_journal_close(struct anyhv_queue *q);
 /* While journal.replay: the entry that is to be taken again next (split: a head); it was. */
@@ -228,18 +290,20 @@ static inline void core_dirty(struct anyhv_mem *mem, uint64_t addr, uint64_t len
         mem->ops->dirty(mem, addr, len);
 }
 
-/* As anyhv_mem_host, if the region that answered last holds it. */
-CORE_INLINE bool core_hit(const struct anyhv_mem *mem, uint64_t addr, uint32_t len, unsigned perm,
-                          uint8_t **host)
+/* As anyhv_mem_host, if the region that answered last holds it. False for 0 bytes. */
+CORE_INLINE bool core_hit(const struct anyhv_mem *mem, uint64_t addr, uint32_t len, uint8_t **host)
 {
-    const struct anyhv_region *region = mem->last;
-    uint64_t off = addr - region->addr;
+    uint64_t off = addr - mem->last.addr, last;
 
-    if (UNLIKELY(off >= region->size || len > region->size - off || !(region->perm & perm)))
+    /* Where the last byte is. In front of the region, and for 0 bytes, the sum wraps or is huge. */
+    if (UNLIKELY(__builtin_add_overflow(off, (uint64_t)len - 1, &last) || last >= mem->last.size))
         return false;
-    *host = region->host + off;
+    *host = mem->last.host + off;
     return true;
 }
+
+/* As anyhv_mem_host, after core_hit said no. */
+uint8_t *anyhv_core_host(struct anyhv_mem *mem, uint64_t addr, uint32_t len, unsigned perm);
 
 /* Requests that were taken and are not used. */
 static inline uint16_t core_inflight(const struct anyhv_queue *q)
@@ -255,20 +319,6 @@ static inline uint16_t core_inflight(const struct anyhv_queue *q)
 static inline bool core_may_skip(const struct anyhv_req *req, const struct anyhv_req *next)
 {
     return next && next->seq == (uint16_t)(req->seq + 1) && req->used == req->writable;
-}
-
-/* Where the answers end that can be used now: NULL, or with IN_ORDER the first out of order. */
-static inline struct anyhv_req *core_done_end(const struct anyhv_queue *q)
-{
-    struct anyhv_req *req = NULL;
-
-    if (UNLIKELY(q->in_order)) {
-        uint16_t seq = q->seq_used;
-
-        for (req = q->done.head; req && req->seq == seq; req = req->next)
-            seq++;
-    }
-    return req;
 }
 
 /* Is the event at @event among those from @from (exclusive) to @to? Section 2.7.10, modulo 2^16. */

@@ -44,7 +44,7 @@ static uint16_t segs(const struct anyhv_device_ops *ops, const struct anyhv_limi
 
 size_t anyhv_storage_size(const struct anyhv_device_ops *ops, const struct anyhv_limits *limits)
 {
-    return ANYHV_STORAGE_SIZE(ops->queues, requests(limits), segs(ops, limits));
+    return ANYHV_STORAGE_SIZE(ops->queues, requests(limits), segs(ops, limits), ops->config_len);
 }
 
 static size_t journal_size(const struct anyhv_device_ops *ops)
@@ -62,7 +62,7 @@ static bool ops_valid(const struct anyhv_device_ops *ops)
     if (!ops->request && (ops->queues > 64 || (ops->pull_queues & all) != all))
         return false;
     return (uint32_t)ops->config_w_off + ops->config_w_len <= ops->config_len &&
-           !ops->save == !ops->load;
+           (ops->required & ~ops->features) == 0 && !ops->save == !ops->load;
 }
 
 static bool how_valid(const struct anyhv_attach *how)
@@ -100,6 +100,7 @@ static void carve(struct anyhv_dev *dev, const struct anyhv_attach *how)
         at += nchunks * sizeof(struct anyhv_chunk);
         anyhv_core_queue_storage(q);
     }
+    dev->config_next = at;
 }
 
 /* Cuts the caller's journal into one for each queue. */

@@ -86,6 +86,21 @@ int anyhv_core_drain(struct anyhv_queue *q)
     return core_inflight(q) || q->journal.replay ? ANYHV_LATER : ANYHV_OK;
 }
 
+/*
+ * While somebody waits: what a predecessor had taken was taken again since, and is with the device
+ * now. Those that were asked are not asked again.
+ */
+static void drain_replayed(struct anyhv_queue *q)
+{
+    bool drains = (q->halt & ANYHV_HALT_DRAINING) ||
+                  (q->dev->halt & (ANYHV_HALT_QUIESCING | ANYHV_HALT_SUSPENDING));
+
+    if (drains && core_started(q) && q->held.head) {
+        cancel_held(q);
+        anyhv_core_publish_late(q);
+    }
+}
+
 /* Nothing is with the device; answers may still wait for a ring that is not there. */
 static bool queue_quiet(const struct anyhv_queue *q)
 {
@@ -95,6 +110,15 @@ static bool queue_quiet(const struct anyhv_queue *q)
 }
 
 /* ---- the whole device ---- */
+
+/* Nothing is left to do when the driver has suspended us: answers without a ring would be. */
+static bool all_settled(const struct anyhv_dev *dev)
+{
+    for (unsigned i = 0; i < dev->ops->queues; i++)
+        if (core_inflight(&dev->queues[i]) || dev->queues[i].journal.replay)
+            return false;
+    return true;
+}
 
 static bool all_quiet(const struct anyhv_dev *dev)
 {
@@ -107,6 +131,7 @@ static bool all_quiet(const struct anyhv_dev *dev)
 static bool drain_all(struct anyhv_dev *dev, uint32_t why)
 {
     dev->halt |= why;
+    dev->awaited = true;
     for (unsigned i = 0; i < dev->ops->queues; i++)
         if (core_started(&dev->queues[i]))
             anyhv_core_drain(&dev->queues[i]);
@@ -134,24 +159,30 @@ void anyhv_ctl_resume(struct anyhv_dev *dev)
 
 /* ---- by the driver: VIRTIO_F_SUSPEND, section 2.1 ---- */
 
-static void suspended(struct anyhv_dev *dev)
+void anyhv_core_sleep(struct anyhv_dev *dev)
 {
     dev->halt &= ~(uint32_t)ANYHV_HALT_SUSPENDING;
     dev->halt |= ANYHV_HALT_SUSPENDED;
-    dev->state->status |= ANYHV_S_SUSPEND;
+    anyhv_core_config_freeze(dev);
     dev->state->status &= (uint8_t)~ANYHV_S_DRIVER_OK;
 }
 
+/* The wish stands in the block at once, SUSPEND beside DRIVER_OK: a successor has to fulfil it. */
 void anyhv_core_suspend(struct anyhv_dev *dev)
 {
-    if (drain_all(dev, ANYHV_HALT_SUSPENDING))
-        suspended(dev);
+    dev->state->status |= ANYHV_S_SUSPEND;
+    drain_all(dev, ANYHV_HALT_SUSPENDING);
+    /* A driver that was notified of an answer may have reset the device meanwhile. */
+    if ((dev->halt & ANYHV_HALT_SUSPENDING) && all_settled(dev))
+        anyhv_core_sleep(dev);
 }
 
 void anyhv_core_unsuspend(struct anyhv_dev *dev)
 {
-    dev->state->status &= (uint8_t)~ANYHV_S_SUSPEND;
     dev->state->status |= ANYHV_S_DRIVER_OK;
+    dev->state->status &= (uint8_t)~ANYHV_S_SUSPEND;
+    dev->announce |= core_status_has(dev, ANYHV_S_NEEDS_RESET); /* it broke meanwhile */
+    anyhv_core_config_thaw(dev);
     go_on(dev, ANYHV_HALT_SUSPENDING | ANYHV_HALT_SUSPENDED);
 }
 
@@ -160,14 +191,22 @@ void anyhv_core_report_quiet(struct anyhv_dev *dev)
     bool ended = dev->quiet_due;
 
     dev->quiet_due = false;
-    for (unsigned i = 0; i < dev->ops->queues; i++)
-        ended |= (dev->queues[i].halt & ANYHV_HALT_DRAINING) && queue_quiet(&dev->queues[i]);
+    dev->awaited = false;
+    for (unsigned i = 0; i < dev->ops->queues; i++) {
+        bool draining = dev->queues[i].halt & ANYHV_HALT_DRAINING;
+
+        drain_replayed(&dev->queues[i]);
+        dev->awaited |= draining;
+        ended |= draining && queue_quiet(&dev->queues[i]);
+    }
     if ((dev->halt & ANYHV_HALT_QUIESCING) && !dev->quiet && all_quiet(dev)) {
         dev->quiet = true;
         ended = true;
     }
-    if ((dev->halt & ANYHV_HALT_SUSPENDING) && all_quiet(dev))
-        suspended(dev);
+    if ((dev->halt & ANYHV_HALT_SUSPENDING) && all_settled(dev))
+        anyhv_core_sleep(dev);
+    dev->awaited |=
+        (dev->halt & ANYHV_HALT_SUSPENDING) || ((dev->halt & ANYHV_HALT_QUIESCING) && !dev->quiet);
     if (ended && dev->port->quiet)
         dev->port->quiet(dev);
 }

@@ -4,14 +4,13 @@
  * again. The layout is the in-flight block of the vhost-user protocol, in the machine's own byte
  * order. docs/adr/0007-journal.md.
  *
- * A process that is killed has done a prefix of its instructions: STEP keeps the compiler from
- * changing their order, and nothing else is needed. Whoever else can write here (a vhost-user front
- * end) is hostile: what is read back is bounded, and decides only about that peer's own requests.
+ * core_step() keeps the order of what a killed process leaves; nothing else is needed. Whoever else
+ * can write here (a vhost-user front end) is hostile: what is read back is bounded, and decides
+ * only about that peer's own requests.
  */
 #include "chain.h"
 
 #define VERSION 1u
-#define STEP()  __asm__ volatile("" ::: "memory")
 
 struct split_header {
     uint64_t features; /* of the block itself: 0 */
@@ -95,10 +94,15 @@ int anyhv_ctl_queue_journal(struct anyhv_dev *dev, unsigned queue, void *area, s
     return ANYHV_OK;
 }
 
+bool anyhv_journal_used(const struct anyhv_queue *q)
+{
+    return q->journal.area && split_header(q)->version; /* at the same place in both layouts */
+}
+
 void anyhv_journal_close(struct anyhv_queue *q)
 {
     if (q->journal.area)
-        split_header(q)->version = 0; /* at the same place in both layouts */
+        split_header(q)->version = 0;
 }
 
 /* ---- taking over: split ---- */
@@ -113,7 +117,7 @@ static void split_fresh(struct anyhv_queue *q)
     h->entries = q->size;
     h->newest = 0;
     h->used_idx = q->next_used;
-    STEP();
+    core_step();
     h->version = VERSION;
 }
 
@@ -131,7 +135,7 @@ static int split_settle(struct anyhv_queue *q, uint16_t used)
         split_entry(q, at)->inflight = 0;
         at = split_entry(q, at)->next;
     }
-    STEP();
+    core_step();
     h->used_idx = used;
     return ANYHV_OK;
 }
@@ -180,7 +184,7 @@ static void packed_fresh(struct anyhv_queue *q)
     h->entries = q->size;
     h->free = h->old_free = 0;
     h->place.word = place_at(q->next_used, q->used_wrap).word;
-    STEP();
+    core_step();
     h->version = VERSION;
 }
 
@@ -205,11 +209,11 @@ static int packed_settle(struct anyhv_queue *q)
         return ANYHV_E_INVAL;
     if (batch_done(q, &at)) {
         h->old_free = h->free;
-        STEP();
+        core_step();
         at = place_at(at.used_idx, at.used_wrap);
     } else {
         h->free = h->old_free;
-        STEP();
+        core_step();
         at = place_at(at.old_used_idx, at.old_used_wrap);
     }
     h->place.word = at.word;
@@ -295,6 +299,7 @@ int anyhv_journal_open(struct anyhv_queue *q)
         j->entries = q->size;
         return ANYHV_OK;
     }
+    q->unnotified = 1; /* an interrupt may have died with the process that owed it */
     j->entries = h->entries;
     if (h->version != VERSION || j->entries < q->size || j->entries > capacity(q))
         return ANYHV_E_INVAL;
@@ -351,37 +356,37 @@ void anyhv_journal_split_take(struct anyhv_queue *q, uint16_t head)
     volatile struct split_entry *entry = split_entry(q, head);
 
     entry->counter = q->journal.counter++;
-    STEP();
+    core_step();
     entry->inflight = 1;
-    STEP();
+    core_step();
 }
 
 void anyhv_journal_split_untake(struct anyhv_queue *q, uint16_t head)
 {
     split_entry(q, head)->inflight = 0;
-    STEP();
+    core_step();
 }
 
 void anyhv_journal_split_using(struct anyhv_queue *q, const struct anyhv_req *end)
 {
-    for (const struct anyhv_req *req = q->done.head; req != end; req = req->next) {
+    for (const struct anyhv_req *req = q->done; req != end; req = req->next) {
         split_entry(q, req->head)->next = q->journal.newest;
         q->journal.newest = req->head;
     }
-    STEP();
+    core_step();
     split_header(q)->newest = q->journal.newest;
-    STEP();
+    core_step();
 }
 
 /* The batch's slots have just been freed: they are the first on the free list. */
 void anyhv_journal_split_used(struct anyhv_queue *q, uint16_t count)
 {
-    STEP();
+    core_step();
     for (const struct anyhv_req *req = q->free; count; count--, req = req->next)
         split_entry(q, req->head)->inflight = 0;
-    STEP();
+    core_step();
     split_header(q)->used_idx = q->next_used;
-    STEP();
+    core_step();
 }
 
 /* ---- keeping it: packed ---- */
@@ -409,9 +414,9 @@ static void set_free(struct anyhv_queue *q, uint16_t at)
 {
     q->journal.newest = at;
     packed_header(q)->free = at;
-    STEP();
+    core_step();
     packed_header(q)->old_free = at;
-    STEP();
+    core_step();
 }
 
 void anyhv_journal_packed_take(struct anyhv_queue *q, const struct anyhv_req *req)
@@ -421,19 +426,19 @@ void anyhv_journal_packed_take(struct anyhv_queue *q, const struct anyhv_req *re
     entry->last = req->log_last;
     entry->count = req->ndesc;
     entry->counter = q->journal.counter++;
-    STEP();
+    core_step();
     entry->inflight = 1; /* on the free list still: it does not count yet */
-    STEP();
+    core_step();
     set_free(q, packed_entry(q, req->log_last)->next);
 }
 
 void anyhv_journal_packed_untake(struct anyhv_queue *q, const struct anyhv_req *req)
 {
     packed_entry(q, req->log_last)->next = q->journal.newest;
-    STEP();
+    core_step();
     set_free(q, req->log_first);
     packed_entry(q, req->log_first)->inflight = 0;
-    STEP();
+    core_step();
 }
 
 bool anyhv_journal_packed_desc(struct anyhv_queue *q, struct anyhv_req *req, uint16_t nth,
@@ -457,29 +462,29 @@ void anyhv_journal_packed_using(struct anyhv_queue *q, const struct anyhv_req *e
     uint16_t used = q->next_used;
     bool wrap = q->used_wrap;
 
-    for (const struct anyhv_req *req = q->done.head; req != end; req = req->next) {
+    for (const struct anyhv_req *req = q->done; req != end; req = req->next) {
         packed_entry(q, req->log_last)->next = q->journal.newest;
         q->journal.newest = req->log_first;
         packed_forward(q, &used, &wrap, req->ndesc);
     }
     at.used_idx = used;
     at.used_wrap = wrap;
-    STEP();
+    core_step();
     packed_header(q)->free = q->journal.newest;
     packed_header(q)->place.word = at.word;
-    STEP();
+    core_step();
 }
 
 void anyhv_journal_packed_used(struct anyhv_queue *q, uint16_t count)
 {
     volatile struct packed_header *h = packed_header(q);
 
-    STEP();
+    core_step();
     for (const struct anyhv_req *req = q->free; count; count--, req = req->next)
         packed_entry(q, req->log_first)->inflight = 0;
-    STEP();
+    core_step();
     h->old_free = q->journal.newest;
-    STEP();
+    core_step();
     h->place.word = place_at(q->next_used, q->used_wrap).word;
-    STEP();
+    core_step();
 }

@@ -5,16 +5,12 @@
 
 #define RW (ANYHV_R | ANYHV_W)
 
-/* Holds no address: what mem->last points at when nothing answered yet. */
-static const struct anyhv_region nowhere;
-
 void anyhv_mem_init(struct anyhv_mem *mem, struct anyhv_region *regions, uint32_t capacity,
                     const struct anyhv_mem_ops *ops, void *priv)
 {
     memset(mem, 0, sizeof(*mem));
     mem->regions = regions;
     mem->capacity = capacity;
-    mem->last = &nowhere;
     mem->ops = ops;
     mem->priv = priv;
     mem->tracked = ops && ops->dirty;
@@ -26,52 +22,57 @@ static bool wraps(uint64_t addr, uint64_t len)
     return len != 0 && addr + (len - 1) < addr;
 }
 
-/* Index of the last region that begins at or below @addr; 0 if none does. No branch to mispredict:
- * the addresses of a random workload follow no pattern. */
-static uint32_t search(const struct anyhv_mem *mem, uint64_t addr)
+/* The last region that begins at or below @addr; if none does, the first. There is at least one. No
+ * branch to mispredict: the addresses of a random workload follow no pattern. */
+static const struct anyhv_region *search(const struct anyhv_mem *mem, uint64_t addr)
 {
     const struct anyhv_region *base = mem->regions;
-    uint32_t n = mem->count;
 
-    while (n > 1) {
-        uint32_t half = n / 2;
+    for (size_t n = mem->count, half; n > 1; n -= half) {
+        const struct anyhv_region *middle;
 
-        base += base[half].addr <= addr ? half : 0;
-        n -= half;
+        half = n / 2;
+        middle = base + half;
+        base = middle->addr <= addr ? middle : base;
     }
-    return (uint32_t)(base - mem->regions);
+    return base;
 }
 
-static const struct anyhv_region *find(struct anyhv_mem *mem, uint64_t addr)
+/* The region that holds @addr, or NULL. */
+static inline const struct anyhv_region *find_other(struct anyhv_mem *mem, uint64_t addr)
 {
-    const struct anyhv_region *region = mem->last;
+    const struct anyhv_region *region;
 
-    if (addr - region->addr < region->size)
-        return region;
     if (mem->count == 0)
         return NULL;
-    region = &mem->regions[search(mem, addr)];
+    region = search(mem, addr);
     if (addr - region->addr >= region->size)
         return NULL;
-    mem->last = region;
+    if ((region->perm & RW) == RW)
+        mem->last = *region;
     return region;
+}
+
+/* The same; most likely it is the one that answered last. */
+static const struct anyhv_region *find(struct anyhv_mem *mem, uint64_t addr)
+{
+    return addr - mem->last.addr < mem->last.size ? &mem->last : find_other(mem, addr);
 }
 
 /* Bytes from @addr, which no region holds, to the next region; at most @len. */
 static uint64_t gap(const struct anyhv_mem *mem, uint64_t addr, uint64_t len)
 {
-    uint32_t i = mem->count ? search(mem, addr) : 0;
+    const struct anyhv_region *end = mem->regions + mem->count;
+    const struct anyhv_region *next = mem->count ? search(mem, addr) : end;
 
-    while (i < mem->count && mem->regions[i].addr <= addr)
-        i++;
-    if (i < mem->count && mem->regions[i].addr - addr < len)
-        return mem->regions[i].addr - addr;
-    return len;
+    while (next < end && next->addr <= addr)
+        next++;
+    return next < end && next->addr - addr < len ? next->addr - addr : len;
 }
 
-uint8_t *anyhv_mem_host(struct anyhv_mem *mem, uint64_t addr, uint64_t len, unsigned perm)
+static inline uint8_t *host_in(const struct anyhv_region *region, uint64_t addr, uint64_t len,
+                               unsigned perm)
 {
-    const struct anyhv_region *region = find(mem, addr);
     uint64_t off;
 
     if (!region)
@@ -80,6 +81,16 @@ uint8_t *anyhv_mem_host(struct anyhv_mem *mem, uint64_t addr, uint64_t len, unsi
     if (len > region->size - off || (region->perm & perm & RW) != (perm & RW))
         return NULL;
     return region->host + off;
+}
+
+uint8_t *anyhv_mem_host(struct anyhv_mem *mem, uint64_t addr, uint64_t len, unsigned perm)
+{
+    return host_in(find(mem, addr), addr, len, perm);
+}
+
+uint8_t *anyhv_core_host(struct anyhv_mem *mem, uint64_t addr, uint32_t len, unsigned perm)
+{
+    return len ? host_in(find_other(mem, addr), addr, len, perm) : NULL;
 }
 
 int anyhv_mem_check(struct anyhv_mem *mem, uint64_t addr, uint64_t len, unsigned perm)
@@ -293,7 +304,7 @@ static void insert(struct anyhv_mem *mem, const struct anyhv_region *region)
 /* Nothing in core may still believe the old table when this returns. */
 static void table_changed(struct anyhv_mem *mem)
 {
-    mem->last = &nowhere;
+    mem->last.size = 0; /* holds no address */
     for (struct anyhv_dev *dev = mem->devs; dev; dev = dev->next_in_mem)
         anyhv_core_remap(dev);
 }

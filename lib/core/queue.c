@@ -12,6 +12,7 @@ static uint16_t *chunk_link(struct anyhv_chunk *chunk)
 
 void anyhv_core_queue_storage(struct anyhv_queue *q)
 {
+    q->done_tail = &q->done;
     q->free = NULL;
     for (uint16_t i = q->nreqs; i-- > 0;) {
         struct anyhv_req *req = &q->reqs[i];
@@ -234,7 +235,7 @@ static void start_at(struct anyhv_queue *q, uint32_t base)
         q->avail_wrap = q->used_wrap = false;
     }
     q->avail_seen = q->next_avail;
-    q->inflight_descs = 0;
+    q->free_descs = q->size;
     q->seq_next = q->seq_used = 0;
     q->notified = false; /* the first completion always notifies */
     q->unnotified = 0;
@@ -273,6 +274,8 @@ int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
     q->in_order = core_has(dev, ANYHV_F_IN_ORDER);
     start_at(q, setup->base);
     rc = anyhv_journal_open(q);
+    if (rc == ANYHV_OK && q->journal.replay && (dev->halt & ANYHV_HALT_SUSPENDED))
+        rc = ANYHV_E_INVAL; /* who is asleep had finished everything */
     if (rc) {
         unmap_rings(q);
         return refuse(dev, ANYHV_V_QUEUE_JOURNAL, queue, setup->size, rc);
@@ -281,10 +284,13 @@ int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
     q->state->driver = setup->driver;
     q->state->device = setup->device;
     q->state->size = setup->size;
-    q->state->enabled = 1;
     core_queue_note(q);
+    core_step();
+    q->state->enabled = 1;
     core_queue_watch(q);
     q->halt &= ~(uint32_t)(ANYHV_HALT_STOPPED | ANYHV_HALT_DRAINING | ANYHV_HALT_NO_MEMORY);
+    if (dev->running) /* its turn may be under way, in the layout that it had */
+        q->halt |= ANYHV_HALT_FRESH;
     q->pending = true;
     if (dev->port->queue_changed)
         dev->port->queue_changed(dev, queue);
@@ -307,10 +313,12 @@ void anyhv_core_queue_drop(struct anyhv_queue *q)
         core_slot_free(q, req);
         q->counters.dropped++;
     }
-    q->held = q->done = (struct anyhv_list){0};
+    q->held = (struct anyhv_list){0};
+    q->done = NULL;
+    q->done_tail = &q->done;
     q->ndone = 0;
     q->seq_used = q->seq_next;
-    q->inflight_descs = 0;
+    q->free_descs = q->size;
     q->journal.replay = 0;
 }
 
@@ -364,6 +372,7 @@ int anyhv_ctl_queue_stop(struct anyhv_dev *dev, unsigned queue, bool drain, uint
     q = &dev->queues[queue];
     if (drain && core_started(q) && !(dev->halt & ANYHV_HALT_LOST)) {
         q->halt |= ANYHV_HALT_DRAINING;
+        dev->awaited = true;
         if (anyhv_core_drain(q) == ANYHV_LATER) {
             if (!(q->halt & ANYHV_HALT_NO_MEMORY))
                 return ANYHV_LATER;
@@ -373,11 +382,14 @@ int anyhv_ctl_queue_stop(struct anyhv_dev *dev, unsigned queue, bool drain, uint
         q->halt &= ~(uint32_t)ANYHV_HALT_DRAINING;
     }
     anyhv_core_queue_halt(q);
-    anyhv_journal_close(q);
     q->state->enabled = 0;
+    core_step(); /* a queue that runs without its journal is nothing to go on from */
+    anyhv_journal_close(q);
     if (!drain) {
         q->halt &= ~(uint32_t)ANYHV_HALT_BROKEN; /* a queue reset heals the queue, section 2.6.1 */
         memset(q->state, 0, sizeof(*q->state));
+        if (dev->started && dev->ops->queue_reset)
+            dev->ops->queue_reset(dev, queue);
     }
     if (base)
         *base = anyhv_core_queue_base(q);

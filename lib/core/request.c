@@ -38,26 +38,29 @@ static void advance(const struct anyhv_req *req, struct anyhv_cursor *at, uint32
     }
 }
 
-/* Lets the inline calls go on from here, if nobody has to look at what they do. */
-static void settle(const struct anyhv_req *req, struct anyhv_cursor *at)
+/*
+ * Sets what the long way goes by, field by field: the compiler would copy a whole cursor in halves,
+ * and a load of what was just stored in smaller pieces stalls.
+ */
+static void set(struct anyhv_cursor *at, struct anyhv_seg *seg, uint32_t left, uint32_t after)
 {
-    bool watched = at == &req->wr && req->mem->tracked;
-
-    at->room = 0;
-    if (at->left && at->seg->host && !watched) {
-        at->room = rest(at);
-        at->ptr = at->seg->host + (at->seg->len - at->room);
-    }
+    at->seg = seg;
+    at->left = left;
+    at->after = after;
 }
 
-static struct anyhv_cursor start_of(struct anyhv_seg *seg, uint32_t total)
+/* To the beginning of the part of @total bytes that begins with @seg. */
+static void rewind_to(struct anyhv_cursor *at, struct anyhv_seg *seg, uint32_t total)
 {
-    return (struct anyhv_cursor){.seg = seg, .left = total, .after = total ? total - seg->len : 0};
+    set(at, seg, total, total ? total - seg->len : 0);
 }
 
 /* The region table changed since the chain was taken: find every piece again by its address. */
-static void resolve(struct anyhv_req *req, struct anyhv_cursor at, unsigned perm)
+static void resolve(struct anyhv_req *req, struct anyhv_seg *seg, uint32_t total, unsigned perm)
 {
+    struct anyhv_cursor at;
+
+    rewind_to(&at, seg, total);
     while (at.left) {
         at.seg->host = anyhv_mem_host(req->mem, at.seg->addr, at.seg->len, perm);
         advance(req, &at, rest(&at));
@@ -67,8 +70,8 @@ static void resolve(struct anyhv_req *req, struct anyhv_cursor at, unsigned perm
 static void refresh(struct anyhv_req *req)
 {
     req->stale = false;
-    resolve(req, start_of(req->segs, req->readable), ANYHV_R);
-    resolve(req, start_of(req->wr_first, req->writable), ANYHV_W);
+    resolve(req, req->segs, req->readable, ANYHV_R);
+    resolve(req, req->wr_first, req->writable, ANYHV_W);
 }
 
 void anyhv_core_reqs_stale(struct anyhv_queue *q)
@@ -91,20 +94,36 @@ static inline bool gone(struct anyhv_req *req)
 }
 
 /*
- * The position of one of @req's cursors as the inline calls left it: they start without a segment
- * and do not go over to the next.
+ * @at: the position of one of @req's cursors as the inline calls left it: they start without a
+ * segment and do not go over to the next.
  */
-static struct anyhv_cursor position(struct anyhv_req *req, const struct anyhv_cursor *cursor)
+static void position(struct anyhv_req *req, const struct anyhv_cursor *cursor,
+                     struct anyhv_cursor *at)
 {
-    struct anyhv_cursor at = *cursor;
-
-    if (!at.seg) {
-        at = cursor == &req->wr ? start_of(req->wr_first, req->writable)
-                                : start_of(req->segs, req->readable);
-        at.left = cursor->left;
+    if (cursor->seg) {
+        set(at, cursor->seg, cursor->left, cursor->after);
+    } else {
+        if (cursor == &req->wr)
+            rewind_to(at, req->wr_first, req->writable);
+        else
+            rewind_to(at, req->segs, req->readable);
+        at->left = cursor->left;
     }
-    advance(req, &at, 0);
-    return at;
+    advance(req, at, 0);
+}
+
+/* *@cursor goes to @at; the inline calls go on there, if nobody has to look at what they do. */
+static void settle(const struct anyhv_req *req, struct anyhv_cursor *cursor,
+                   const struct anyhv_cursor *at)
+{
+    bool watched = cursor == &req->wr && req->mem->tracked;
+
+    set(cursor, at->seg, at->left, at->after);
+    cursor->room = 0;
+    if (at->left && at->seg->host && !watched) {
+        cursor->room = rest(at);
+        cursor->ptr = at->seg->host + (at->seg->len - rest(at));
+    }
 }
 
 static int copy_piece(struct anyhv_mem *mem, struct anyhv_seg *seg, uint32_t off, void *buf,
@@ -153,12 +172,11 @@ static int copy(struct anyhv_req *req, struct anyhv_cursor *cursor, void *buf, u
 
     if (gone(req))
         return ANYHV_E_LOST;
-    at = position(req, cursor);
+    position(req, cursor, &at);
     rc = copy_at(req, &at, buf, len, perm);
     if (rc)
         return rc;
-    *cursor = at;
-    settle(req, cursor);
+    settle(req, cursor, &at);
     return ANYHV_OK;
 }
 
@@ -179,7 +197,7 @@ int anyhv_req_peek(struct anyhv_req *req, void *buf, uint32_t len)
 
     if (gone(req))
         return ANYHV_E_LOST;
-    at = position(req, &req->rd);
+    position(req, &req->rd, &at);
     return copy_at(req, &at, buf, len, ANYHV_R);
 }
 
@@ -197,11 +215,12 @@ static void seek(const struct anyhv_req *req, struct anyhv_cursor *at, uint32_t 
 static int zero_until(struct anyhv_req *req, uint32_t end)
 {
     static const uint8_t zeroes[256];
-    struct anyhv_cursor at = start_of(req->wr_first, req->writable);
     uint32_t done = anyhv_req_written(req);
+    struct anyhv_cursor at;
 
     if (end > done && end - done > ANYHV_REQ_HOLE_MAX)
         return ANYHV_E_INVAL;
+    rewind_to(&at, req->wr_first, req->writable);
     if (done < end)
         seek(req, &at, done);
     while (done < end) {
@@ -230,7 +249,7 @@ int anyhv_req_write_at(struct anyhv_req *req, uint32_t off, const void *buf, uin
     rc = zero_until(req, off);
     if (rc)
         return rc;
-    at = start_of(req->wr_first, req->writable);
+    rewind_to(&at, req->wr_first, req->writable);
     seek(req, &at, off);
     rc = copy_at(req, &at, (void *)(uintptr_t)buf, len, ANYHV_W);
     if (rc == ANYHV_OK && req->written_at < off + len)
@@ -246,10 +265,9 @@ int anyhv_req_skip(struct anyhv_req *req, uint32_t len)
         return ANYHV_E_LOST;
     if (len > req->rd.left)
         return ANYHV_E_SHORT;
-    at = position(req, &req->rd);
+    position(req, &req->rd, &at);
     seek(req, &at, len);
-    req->rd = at;
-    settle(req, &req->rd);
+    settle(req, &req->rd, &at);
     return ANYHV_OK;
 }
 
@@ -278,15 +296,14 @@ int anyhv_req_pin(struct anyhv_req *req, unsigned perm, uint32_t max, struct any
         return ANYHV_E_SHORT;
     if (req->npins == ANYHV_REQ_PINS)
         return ANYHV_E_NORES;
-    at = position(req, cursor);
+    position(req, cursor, &at);
     rc = map_piece(req, &at, perm, rest(&at) < max ? rest(&at) : max, out);
     if (rc)
         return rc;
     req->pins[req->npins++] = *out;
     req->mem->pins++;
     advance(req, &at, out->len);
-    *cursor = at;
-    settle(req, cursor);
+    settle(req, cursor, &at);
     return ANYHV_OK;
 }
 
@@ -306,35 +323,15 @@ void anyhv_core_req_unpin(struct anyhv_req *req)
 
 /* ---- the end ---- */
 
-/* With IN_ORDER the used entries must come in the order of taking, section 2.7.9. */
-static void insert_sorted(struct anyhv_list *done, struct anyhv_req *req)
-{
-    struct anyhv_req **link = &done->head;
-
-    while (*link && (int16_t)((*link)->seq - req->seq) < 0)
-        link = &(*link)->next;
-    req->next = *link; /* never the last: that is appended */
-    *link = req;
-}
-
-static inline void append(struct anyhv_list *done, struct anyhv_req *req)
-{
-    req->next = NULL;
-    if (done->head)
-        done->tail->next = req;
-    else
-        done->head = req;
-    done->tail = req;
-}
-
 /* Nothing but the publishing is left to do. The inline calls find nothing any more. */
 static inline void finish(struct anyhv_queue *q, struct anyhv_req *req)
 {
     req->state = REQ_DONE;
     req->rd.room = 0;
     req->wr.room = 0;
+    *q->done_tail = req; /* whose own link is set when the list is used */
+    q->done_tail = &req->next;
     q->ndone++;
-    append(&q->done, req);
     core_work(q->dev);
 }
 
@@ -347,15 +344,46 @@ void anyhv_core_req_finish(struct anyhv_req *req)
         anyhv_core_list_remove(&q->held, req);
     if (req->npins)
         anyhv_core_req_unpin(req);
-    if (q->in_order && q->done.head && (int16_t)(q->done.tail->seq - req->seq) > 0) {
-        req->state = REQ_DONE;
-        req->rd.room = req->wr.room = 0;
-        q->ndone++;
-        insert_sorted(&q->done, req);
-        core_work(q->dev);
-    } else {
-        finish(q, req);
+    finish(q, req);
+}
+
+static bool is_before(const struct anyhv_req *a, const struct anyhv_req *b)
+{
+    return (int16_t)(a->seq - b->seq) < 0;
+}
+
+/* With IN_ORDER used entries come in the order of taking (section 2.7.9), whoever answered first.
+ */
+static void sort_done(struct anyhv_queue *q)
+{
+    struct anyhv_req *rest = q->done, *last = NULL, *req;
+
+    q->done = NULL;
+    q->done_tail = &q->done;
+    while ((req = rest)) {
+        struct anyhv_req **link = last && is_before(last, req) ? q->done_tail : &q->done;
+
+        rest = req->next;
+        while (*link && is_before(*link, req))
+            link = &(*link)->next;
+        req->next = *link;
+        *link = req;
+        if (!req->next) {
+            last = req;
+            q->done_tail = &req->next;
+        }
     }
+}
+
+struct anyhv_req *anyhv_core_done_sort(struct anyhv_queue *q, uint16_t *count)
+{
+    struct anyhv_req *req;
+
+    sort_done(q);
+    *count = 0;
+    for (req = q->done; req && req->seq == (uint16_t)(q->seq_used + *count); req = req->next)
+        ++*count;
+    return req;
 }
 
 static inline void count_done(struct anyhv_queue *q, struct anyhv_req *req)
@@ -370,7 +398,7 @@ void anyhv_req_done(struct anyhv_req *req)
 {
     struct anyhv_queue *q = req->queue;
 
-    if (LIKELY(req->state == REQ_ACTIVE && !req->npins && !q->in_order)) {
+    if (LIKELY(req->state == REQ_ACTIVE && !req->npins)) {
         count_done(q, req);
         finish(q, req);
     } else if (req->state == REQ_ACTIVE || req->state == REQ_HELD) {

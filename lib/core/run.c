@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The engine: kicks mark, a run takes chains, hands them to the device and publishes each batch
- * once. The order at the end of a queue's turn is what keeps wake-ups from getting lost:
- *
- *   publish used entries -> ask for the next kick -> full fence -> does the driver want to be
- *   told? -> did more arrive meanwhile?
- *
- * One fence serves both questions ([C] in split.c and packed.c; it pairs with the driver's fence
- * between its own index store and its load of our event word).
+ * once. What a queue's turn consists of is in serve.h.
  */
 #include "core.h"
 #include "shm.h"
@@ -34,54 +28,7 @@ void anyhv_ctl_kick(struct anyhv_dev *dev, uint32_t queue)
 
 void anyhv_core_publish(struct anyhv_queue *q)
 {
-    uint16_t before = q->ndone;
-
-    if (!q->ndone || !core_usable(q))
-        return;
-    if (q->packed)
-        anyhv_packed_put(q);
-    else
-        anyhv_split_put(q);
-    if (q->ndone == before)
-        return; /* IN_ORDER: the oldest is not answered yet */
-    q->counters.publishes++;
-    q->pending |= q->stalled; /* slots came free */
-    q->stalled = false;
-}
-
-static void arm(struct anyhv_queue *q, bool on)
-{
-    if (q->packed)
-        anyhv_packed_arm(q, on);
-    else
-        anyhv_split_arm(q, on);
-}
-
-static bool available(const struct anyhv_queue *q)
-{
-    return q->packed ? anyhv_packed_available(q) : anyhv_split_available(q);
-}
-
-static bool rearm(struct anyhv_queue *q)
-{
-    arm(q, true);
-    shm_fence(); /* [C] */
-    return available(q);
-}
-
-/* Entries became visible since the last decision: does the driver want to hear of them? */
-static void decide_notify(struct anyhv_queue *q)
-{
-    bool wanted = q->packed ? anyhv_packed_wants_notify(q) : anyhv_split_wants_notify(q);
-
-    q->unnotified = 0;
-    q->notified = true;
-    if (wanted) {
-        q->counters.notifies++;
-        q->dev->port->notify(q->dev, q->index);
-    } else {
-        q->counters.suppressed++;
-    }
+    core_publish(q, q->packed ? anyhv_packed_put : anyhv_split_put);
 }
 
 /* By a timer, or by another queue's doing. */
@@ -90,11 +37,13 @@ void anyhv_core_publish_late(struct anyhv_queue *q)
     if ((!q->ndone && !q->unnotified) || !core_usable(q))
         return;
     anyhv_core_publish(q);
-    core_queue_note(q);
     if (!q->unnotified)
         return;
     shm_fence(); /* [C] */
-    decide_notify(q);
+    if (q->packed)
+        anyhv_packed_notify(q);
+    else
+        anyhv_split_notify(q);
 }
 
 /* ---- one queue's turn ---- */
@@ -104,62 +53,66 @@ static bool is_pull(const struct anyhv_queue *q)
     return q->index < 64 && (q->dev->ops->pull_queues >> q->index & 1);
 }
 
-static enum take pull(struct anyhv_queue *q, struct anyhv_req **req)
+static struct anyhv_req *pull(struct anyhv_queue *q, enum take *why)
 {
-    return q->packed ? anyhv_packed_pull(q, req) : anyhv_split_pull(q, req);
+    return q->packed ? anyhv_packed_pull(q, why) : anyhv_split_pull(q, why);
+}
+
+static bool rearm(struct anyhv_queue *q)
+{
+    return q->packed ? anyhv_packed_rearm(q) : anyhv_split_rearm(q);
 }
 
 /* A drain: the device pulls no more, and buffers that a predecessor had pulled cannot stay. */
 static void answer_replayed(struct anyhv_queue *q)
 {
     struct anyhv_req *req;
+    enum take why;
 
-    while (core_may_take(q) && pull(q, &req) == TAKE_OK)
-        anyhv_req_reject(req, ANYHV_E_STATE);
+    while (core_may_take(q) && q->journal.replay) {
+        req = pull(q, &why);
+        if (req)
+            anyhv_req_reject(req, ANYHV_E_STATE);
+        else if (why == TAKE_STALLED) {
+            q->stalled = true;
+            anyhv_core_publish(q);
+        }
+        if (!req && (why == TAKE_BROKEN || q->stalled))
+            return; /* without a slot: again when what is pulled is answered */
+    }
 }
 
-static enum take serve(struct anyhv_queue *q, unsigned *budget)
+/* The device is told to pull; the ring is looked at again when it does. */
+static void pull_turn(struct anyhv_queue *q, unsigned *budget)
 {
     const struct anyhv_device_ops *ops = q->dev->ops;
 
-    q->pending = false;
-    if (is_pull(q)) {
-        --*budget;
-        if (q->halt | q->dev->halt)
-            answer_replayed(q);
-        else if (ops->buffers)
-            ops->buffers(q->dev, q->index);
-        return TAKE_STALLED; /* the ring is looked at again when the device pulls */
-    }
-    arm(q, false);
-    return q->packed ? anyhv_packed_serve(q, budget) : anyhv_split_serve(q, budget);
+    --*budget;
+    if (q->halt | q->dev->halt)
+        answer_replayed(q);
+    else if (ops->buffers)
+        ops->buffers(q->dev, q->index);
+    anyhv_core_publish_late(q);
 }
 
-/* Takes, answers, publishes, and leaves the ring armed if it is empty. */
 static void queue_turn(struct anyhv_queue *q, unsigned *budget)
 {
-    enum take rc;
-
     if (!q->pending || !*budget || !core_may_take(q))
         return;
-    rc = serve(q, budget);
-    if (!core_usable(q))
-        return; /* the ring broke, or went, under our hands */
-    anyhv_core_publish(q);
-    core_queue_note(q);
-    if (rc == TAKE_EMPTY)
-        arm(q, true);
-    if (q->unnotified || rc == TAKE_EMPTY)
-        shm_fence(); /* [C] */
-    q->pending |= rc == TAKE_OK || (rc == TAKE_EMPTY && available(q));
-    if (q->unnotified)
-        decide_notify(q);
+    q->pending = false;
+    if (is_pull(q))
+        pull_turn(q, budget);
+    else if (q->packed)
+        anyhv_packed_turn(q, budget);
+    else
+        anyhv_split_turn(q, budget);
 }
 
 struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue)
 {
     struct anyhv_queue *q;
     struct anyhv_req *req;
+    uint32_t looks = 0;
     enum take rc;
 
     if (queue >= dev->ops->queues)
@@ -167,8 +120,13 @@ struct anyhv_req *anyhv_queue_pull(struct anyhv_dev *dev, unsigned queue)
     q = &dev->queues[queue];
     ANYHV_ASSERT(is_pull(q));
     while (core_may_take(q)) {
-        rc = pull(q, &req);
-        if (rc == TAKE_OK)
+        if (looks++ == q->size) { /* a driver that offers nonsense as fast as it is refused */
+            q->pending = true;
+            core_work(dev);
+            return NULL;
+        }
+        req = pull(q, &rc);
+        if (req)
             return req;
         if (rc == TAKE_STALLED) { /* answers that are not published yet keep their slots */
             q->stalled = true;
@@ -228,28 +186,28 @@ void anyhv_ctl_lost(struct anyhv_dev *dev)
 
 static void all_turns(struct anyhv_dev *dev, unsigned budget)
 {
-    unsigned queues = dev->ops->queues, first = dev->turn;
+    struct anyhv_queue *queues = dev->queues, *end = queues + dev->ops->queues;
+    struct anyhv_queue *first = queues + dev->turn, *q = first;
 
-    dev->turn = (uint16_t)(first + 1 < queues ? first + 1 : 0); /* each is first in its turn */
-    for (unsigned i = 0; i < queues; i++) {
-        unsigned index = first + i < queues ? first + i : first + i - queues;
-
-        retry_held(&dev->queues[index]);
-        queue_turn(&dev->queues[index], &budget);
-    }
-    for (unsigned i = 0; i < queues; i++)
-        anyhv_core_publish_late(&dev->queues[i]);
+    dev->turn = (uint16_t)(first + 1 < end ? dev->turn + 1 : 0); /* each is first in its turn */
+    do {
+        retry_held(q);
+        queue_turn(q, &budget);
+        q = q + 1 < end ? q + 1 : queues;
+    } while (q != first);
+    for (q = queues; q < end; q++)
+        if (UNLIKELY(q->ndone || q->unnotified))
+            anyhv_core_publish_late(q);
 }
 
 /* Asked last: what the callbacks of this run marked counts too. */
 static bool more_to_do(const struct anyhv_dev *dev)
 {
-    for (unsigned i = 0; i < dev->ops->queues; i++) {
-        const struct anyhv_queue *q = &dev->queues[i];
+    const struct anyhv_queue *q = dev->queues, *end = q + dev->ops->queues;
 
+    for (; q < end; q++)
         if ((q->pending && core_may_take(q)) || (q->retry && core_usable(q)))
             return true;
-    }
     return false;
 }
 
@@ -264,7 +222,10 @@ bool anyhv_dev_run(struct anyhv_dev *dev, unsigned budget)
         dev->port->notify(dev, ANYHV_CONFIG);
     }
     all_turns(dev, budget);
-    anyhv_core_report_quiet(dev);
+    if (UNLIKELY(dev->awaited))
+        anyhv_core_report_quiet(dev);
+    for (unsigned i = 0; i < dev->ops->queues; i++)
+        dev->queues[i].halt &= ~(uint32_t)ANYHV_HALT_FRESH;
     dev->running = false;
     return !check_lost(dev) && more_to_do(dev);
 }

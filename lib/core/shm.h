@@ -72,32 +72,42 @@ struct shm_desc {
     uint16_t lo, hi; /* at byte 12 and 14 */
 };
 
+/* The same with the two words in one, `lo` below and `hi` above. */
+struct shm_raw {
+    uint64_t addr;
+    uint32_t len;
+    uint32_t words;
+};
+
 /*
  * Takes a copy of an aligned descriptor. The half with len and flags is loaded first and with
  * acquire: a packed ring hands over ownership through the flags.
  */
-static inline struct shm_desc shm_load_desc(const void *at)
+static inline struct shm_raw shm_load_raw(const void *at)
 {
     const uint8_t *byte = at;
-    struct shm_desc desc;
+    struct shm_raw raw;
 
 #if UINTPTR_MAX > 0xffffffffu
     const void *high = byte + 8;
     uint64_t word = SHM_LE64(__atomic_load_n((const uint64_t *)high, __ATOMIC_ACQUIRE));
 
-    desc.len = (uint32_t)word;
-    desc.lo = (uint16_t)(word >> 32);
-    desc.hi = (uint16_t)(word >> 48);
-    desc.addr = SHM_LE64(__atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED));
+    raw.len = (uint32_t)word;
+    raw.words = (uint32_t)(word >> 32);
+    raw.addr = SHM_LE64(__atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED));
 #else
-    uint32_t word = shm_load32_acquire(byte + 12);
-
-    desc.lo = (uint16_t)word;
-    desc.hi = (uint16_t)(word >> 16);
-    desc.len = shm_load32(byte + 8);
-    desc.addr = shm_load32(byte) | (uint64_t)shm_load32(byte + 4) << 32;
+    raw.words = shm_load32_acquire(byte + 12);
+    raw.len = shm_load32(byte + 8);
+    raw.addr = shm_load32(byte) | (uint64_t)shm_load32(byte + 4) << 32;
 #endif
-    return desc;
+    return raw;
+}
+
+static inline struct shm_desc shm_load_desc(const void *at)
+{
+    struct shm_raw raw = shm_load_raw(at);
+
+    return (struct shm_desc){raw.addr, raw.len, (uint16_t)raw.words, (uint16_t)(raw.words >> 16)};
 }
 
 /*
@@ -110,17 +120,20 @@ static inline void shm_copy_out(void *to, const void *from, size_t len)
     __asm__ volatile("" ::: "memory");
 }
 
-/* A descriptor at @from in private memory, any alignment (an entry of an indirect table). */
+/*
+ * A descriptor at @from in private memory, any alignment (an entry of an indirect table). Without a
+ * C library memcpy is a call, whatever the length; the compiler's own is a load.
+ */
 static inline struct shm_desc shm_parse_desc(const uint8_t *from)
 {
     uint64_t addr;
     uint32_t len;
     uint16_t lo, hi;
 
-    memcpy(&addr, from, 8);
-    memcpy(&len, from + 8, 4);
-    memcpy(&lo, from + 12, 2);
-    memcpy(&hi, from + 14, 2);
+    __builtin_memcpy(&addr, from, 8);
+    __builtin_memcpy(&len, from + 8, 4);
+    __builtin_memcpy(&lo, from + 12, 2);
+    __builtin_memcpy(&hi, from + 14, 2);
     return (struct shm_desc){SHM_LE64(addr), SHM_LE32(len), SHM_LE16(lo), SHM_LE16(hi)};
 }
 

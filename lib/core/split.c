@@ -24,7 +24,7 @@ static const void *avail_idx(const struct anyhv_queue *q)
 
 static const void *avail_entry(const struct anyhv_queue *q, uint16_t i)
 {
-    return q->driver + 4 + 2 * (size_t)(i & (q->size - 1));
+    return q->driver + 4 + 2 * ((size_t)i & (q->size - 1u));
 }
 
 static const void *used_event(const struct anyhv_queue *q)
@@ -107,7 +107,7 @@ static inline enum take last_is_indirect(struct chain *c, const struct shm_desc 
     return walk_indirect(c, desc->addr, desc->len);
 }
 
-CORE_INLINE enum take walk(struct chain *c, uint32_t head)
+static inline enum take walk(struct chain *c, uint32_t head)
 {
     struct anyhv_queue *q = c->q;
     uint32_t i = head;
@@ -133,7 +133,7 @@ CORE_INLINE enum take walk(struct chain *c, uint32_t head)
 }
 
 /* The driver's index, read only when what it showed last time is used up. */
-static enum take look(struct anyhv_queue *q)
+static __attribute__((noinline)) enum take look(struct anyhv_queue *q)
 {
     uint16_t idx = shm_load16_acquire(avail_idx(q)); /* [A] */
     uint16_t pending = (uint16_t)(idx - q->next_avail);
@@ -149,23 +149,23 @@ static enum take look(struct anyhv_queue *q)
 }
 
 /* A head that a predecessor had taken, or the driver's next. */
-CORE_INLINE enum take next_head(struct anyhv_queue *q, uint32_t *head)
+static enum take next_head(struct anyhv_queue *q, uint32_t *head)
 {
-    if (UNLIKELY(q->watched && q->journal.replay)) {
+    enum take rc = TAKE_OK;
+
+    if (q->journal.replay) {
         *head = anyhv_journal_replay(q);
         return TAKE_OK;
     }
-    if (UNLIKELY(q->next_avail == q->avail_seen)) {
-        enum take rc = look(q);
-
-        if (rc != TAKE_OK)
-            return rc;
-    }
-    *head = shm_load16(avail_entry(q, q->next_avail));
-    return TAKE_OK;
+    if (q->next_avail == q->avail_seen)
+        rc = look(q);
+    if (rc == TAKE_OK)
+        *head = shm_load16(avail_entry(q, q->next_avail));
+    return rc;
 }
 
-static void taken_watched(struct anyhv_queue *q, struct anyhv_req *req)
+/* The chain counts as taken from here on; a successor must know, before anything is done. */
+static void taken(struct anyhv_queue *q, struct anyhv_req *req)
 {
     bool again = q->journal.replay;
 
@@ -180,52 +180,123 @@ static void taken_watched(struct anyhv_queue *q, struct anyhv_req *req)
         anyhv_journal_split_take(q, req->head);
 }
 
-/* The chain counts as taken from here on; a successor must know, before anything is done. */
-CORE_INLINE void taken(struct anyhv_queue *q, struct anyhv_req *req)
-{
-    if (UNLIKELY(q->watched)) {
-        taken_watched(q, req);
-        return;
-    }
-    q->next_avail++;
-    q->state->next_avail = q->next_avail;
-}
-
-CORE_INLINE enum take take_chain(struct anyhv_queue *q, struct anyhv_req **out)
+/* Any chain, by the long way. */
+static __attribute__((noinline)) struct anyhv_req *take_any(struct anyhv_queue *q, enum take *why)
 {
     struct anyhv_req *req;
     struct chain chain;
     uint32_t head;
-    enum take rc = next_head(q, &head);
 
-    if (rc != TAKE_OK)
-        return rc;
-    if (UNLIKELY(head >= q->size))
-        return broken(q, ANYHV_V_HEAD_RANGE, head, q->size);
+    *why = next_head(q, &head);
+    if (*why != TAKE_OK)
+        return NULL;
+    if (head >= q->size) {
+        *why = broken(q, ANYHV_V_HEAD_RANGE, head, q->size);
+        return NULL;
+    }
     req = chain_slot(q);
-    if (UNLIKELY(!req))
-        return TAKE_STALLED;
+    if (!req) {
+        *why = TAKE_STALLED;
+        return NULL;
+    }
     req->head = (uint16_t)head;
     chain = chain_begin(q, req);
-    rc = walk(&chain, head);
-    if (UNLIKELY(rc > TAKE_REJECTED)) {
+    *why = walk(&chain, head);
+    if (*why > TAKE_REJECTED) {
         core_slot_free(q, req);
-        return rc;
+        return NULL;
     }
     chain_end(&chain);
     taken(q, req);
-    *out = req;
-    return rc;
+    count_taken(q, req);
+    if (*why == TAKE_OK)
+        return req;
+    reject_taken(q, req);
+    return NULL;
 }
 
-enum take anyhv_split_serve(struct anyhv_queue *q, unsigned *budget)
+CORE_INLINE struct anyhv_req *plain_taken(struct anyhv_queue *q, struct anyhv_req *req,
+                                          uint16_t head)
 {
-    return serve(q, budget, take_chain);
+    q->free = req->next;
+    req->head = head;
+    q->next_avail++;
+    q->state->next_avail = q->next_avail; /* as in taken() */
+    count_taken(q, req);
+    return req;
 }
 
-enum take anyhv_split_pull(struct anyhv_queue *q, struct anyhv_req **req)
+struct entries {
+    const uint8_t *first;
+    uint32_t count;
+};
+
+CORE_INLINE bool next_entry(const struct anyhv_queue *q, void *at, struct shm_raw *desc)
 {
-    return take_one(q, req, take_chain);
+    const struct entries *table = at;
+    uint32_t next = desc->words >> 16;
+
+    (void)q;
+    if (UNLIKELY(next >= table->count))
+        return false;
+    *desc = shm_load_raw(table->first + (size_t)next * DESC_SIZE);
+    return true;
+}
+
+/* The chain at @head by the long way, unless it is a likely one that stands in a table. */
+static __attribute__((noinline)) struct anyhv_req *take_table(struct anyhv_queue *q, uint16_t head,
+                                                              enum take *why)
+{
+    struct shm_raw desc = shm_load_raw(q->desc + (size_t)head * DESC_SIZE);
+    struct entries table = {.count = desc.len / DESC_SIZE};
+
+    if ((desc.words & (DESC_INDIRECT | DESC_NEXT)) == DESC_INDIRECT)
+        table.first = anyhv_chain_plain_table(q, desc.addr, desc.len);
+    if (!table.first)
+        return take_any(q, why);
+    desc = shm_load_raw(table.first);
+    if (UNLIKELY(!chain_plain(q, q->free, &desc, next_entry, &table, 0)))
+        return take_any(q, why);
+    return plain_taken(q, q->free, head);
+}
+
+CORE_INLINE bool plain_next(const struct anyhv_queue *q, void *at, struct shm_raw *desc)
+{
+    uint32_t next = desc->words >> 16;
+
+    (void)at;
+    if (UNLIKELY(next >= q->size))
+        return false;
+    *desc = shm_load_raw(q->desc + (size_t)next * DESC_SIZE);
+    return true;
+}
+
+/* The likely chain in a few instructions. */
+CORE_INLINE struct anyhv_req *take_chain(struct anyhv_queue *q, enum take *why)
+{
+    struct anyhv_req *req = q->free;
+    struct shm_raw desc;
+    uint16_t head;
+
+    if (UNLIKELY(q->watched || !req))
+        return take_any(q, why);
+    if (UNLIKELY(q->next_avail == q->avail_seen)) {
+        *why = look(q);
+        if (*why != TAKE_OK)
+            return NULL;
+    }
+    head = shm_load16(avail_entry(q, q->next_avail));
+    if (UNLIKELY(head >= q->size))
+        return take_any(q, why);
+    desc = shm_load_raw(q->desc + (size_t)head * DESC_SIZE);
+    if (UNLIKELY(!chain_plain(q, req, &desc, plain_next, NULL, 0)))
+        return take_table(q, head, why);
+    return plain_taken(q, req, head);
+}
+
+struct anyhv_req *anyhv_split_pull(struct anyhv_queue *q, enum take *why)
+{
+    return take_any(q, why);
 }
 
 void anyhv_split_untake(struct anyhv_queue *q, const struct anyhv_req *req)
@@ -237,47 +308,49 @@ void anyhv_split_untake(struct anyhv_queue *q, const struct anyhv_req *req)
 
 /* ---- giving it back ---- */
 
-/* Writes the entries of the answers up to @end, which are free then; returns how many. */
-static inline uint16_t write_batch(struct anyhv_queue *q, struct anyhv_req *end)
+/* Writes the entries of the answers up to @end, of which there is at least one; they are free then.
+ */
+CORE_INLINE void write_batch(struct anyhv_queue *q, struct anyhv_req *end, bool plain)
 {
+    uint32_t place = q->next_used, used = place, mask = q->size - 1u;
+    struct anyhv_req *req = q->done, *last;
     uint8_t *entries = q->device + 4;
-    uint16_t mask = (uint16_t)(q->size - 1), before = q->next_used;
-    uint16_t used = before, place = before;
-    bool tracked = q->dev->mem->tracked, in_order = q->in_order;
-    struct anyhv_req *req = q->done.head, *last = NULL;
 
-    for (; req != end; last = req, req = req->next) {
+    do {
         uint8_t *entry = entries + 8 * (size_t)(place & mask);
 
         used++;
-        core_slot_clear(q, req);
-        if (UNLIKELY(in_order && core_may_skip(req, req->next)))
-            continue;
-        shm_store32(entry, req->head);
-        shm_store32(entry + 4, req->used);
-        if (UNLIKELY(tracked))
-            dirty_used(q, (size_t)(entry - q->device), 8);
-        place = used;
-    }
-    if (last)
-        core_done_free(q, last, end);
-    q->next_used = used;
-    return (uint16_t)(used - before);
+        if (plain || !q->in_order || !core_may_skip(req, req->next)) {
+            shm_store32(entry, req->head);
+            shm_store32(entry + 4, req->used);
+            if (!plain)
+                dirty_used(q, (size_t)(entry - q->device), 8);
+            place = used;
+        }
+        core_slot_clear(q, req, plain);
+        last = req;
+        req = req->next;
+    } while (req != end);
+    core_done_free(q, last, end);
+    q->next_used = (uint16_t)used;
 }
 
 void anyhv_split_put(struct anyhv_queue *q)
 {
-    struct anyhv_req *end = core_done_end(q);
     uint16_t count;
+    struct anyhv_req *end = core_done_end(q, &count);
 
-    if (UNLIKELY(q->journal.area))
-        anyhv_journal_split_using(q, end);
-    count = write_batch(q, end);
-    q->seq_used = (uint16_t)(q->seq_used + count);
-    q->ndone = (uint16_t)(q->ndone - count);
-    q->unnotified += count;
     if (count == 0)
         return;
+    if (UNLIKELY(q->journal.area))
+        anyhv_journal_split_using(q, end);
+    if (LIKELY(core_batch_plain(q)))
+        write_batch(q, end, true);
+    else
+        write_batch(q, end, false);
+    core_done_count(q, count);
+    core_queue_note(q);
+    q->unnotified += count;
     shm_store16_release(used_idx(q), q->next_used); /* [B] */
     dirty_used(q, 2, 2);
     if (UNLIKELY(q->journal.area))
@@ -286,7 +359,7 @@ void anyhv_split_put(struct anyhv_queue *q)
 
 /* ---- notifications ---- */
 
-void anyhv_split_arm(struct anyhv_queue *q, bool on)
+static inline void arm(struct anyhv_queue *q, bool on)
 {
     if (q->event_idx) {
         if (!on)
@@ -301,16 +374,41 @@ void anyhv_split_arm(struct anyhv_queue *q, bool on)
     q->muted = !on;
 }
 
-bool anyhv_split_available(const struct anyhv_queue *q)
+static inline bool available(const struct anyhv_queue *q)
 {
     return shm_load16(avail_idx(q)) != q->next_avail;
 }
 
-bool anyhv_split_wants_notify(const struct anyhv_queue *q)
+static inline bool wants_notify(const struct anyhv_queue *q)
 {
     if (!q->event_idx)
         return !(shm_load16(avail_flags(q)) & AVAIL_NO_INTERRUPT);
     return !q->notified || q->unnotified > UINT16_MAX ||
            core_need_event(shm_load16(used_event(q)), q->next_used,
                            (uint16_t)(q->next_used - q->unnotified));
+}
+
+/* ---- all of it ---- */
+
+static const struct layout layout = {
+    .take = take_chain,
+    .put = anyhv_split_put,
+    .arm = arm,
+    .available = available,
+    .wants_notify = wants_notify,
+};
+
+void anyhv_split_turn(struct anyhv_queue *q, unsigned *budget)
+{
+    turn(q, budget, &layout);
+}
+
+bool anyhv_split_rearm(struct anyhv_queue *q)
+{
+    return rearm(q, &layout);
+}
+
+void anyhv_split_notify(struct anyhv_queue *q)
+{
+    notify(q, &layout);
 }

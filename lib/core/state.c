@@ -95,8 +95,7 @@ int anyhv_dev_save(struct anyhv_dev *dev, void *buf, size_t cap, size_t *len)
     return ANYHV_OK;
 }
 
-/* ---- adopt: the state block holds what somebody says a device was
- * -------------------------------- */
+/* ---- adopt: the state block holds what somebody says a device was ---- */
 
 static int check_status(const struct anyhv_dev *dev)
 {
@@ -111,8 +110,7 @@ static int check_status(const struct anyhv_dev *dev)
         return ANYHV_E_INVAL;
     if (core_status_has(dev, ANYHV_S_DRIVER_OK) && !features_ok)
         return ANYHV_E_INVAL;
-    if (core_status_has(dev, ANYHV_S_SUSPEND) && (!features_ok || !core_has(dev, ANYHV_F_SUSPEND) ||
-                                                  core_status_has(dev, ANYHV_S_DRIVER_OK)))
+    if (core_status_has(dev, ANYHV_S_SUSPEND) && (!features_ok || !core_has(dev, ANYHV_F_SUSPEND)))
         return ANYHV_E_INVAL;
     return ANYHV_OK;
 }
@@ -131,7 +129,7 @@ static int check_queue(const struct anyhv_queue *q)
 
     if (st->enabled > 1 || st->wraps > 3)
         return ANYHV_E_INVAL;
-    return st->enabled && !queue_was_quiet(st) && !q->journal.area ? ANYHV_E_STATE : ANYHV_OK;
+    return st->enabled && !queue_was_quiet(st) && !anyhv_journal_used(q) ? ANYHV_E_STATE : ANYHV_OK;
 }
 
 static int restart_queue(struct anyhv_dev *dev, unsigned i)
@@ -164,9 +162,13 @@ static void go_on(struct anyhv_dev *dev)
 {
     for (unsigned i = 0; i < dev->ops->queues; i++)
         dev->queues[i].unnotified = core_started(&dev->queues[i]);
-    if (core_status_has(dev, ANYHV_S_SUSPEND))
-        dev->halt |= ANYHV_HALT_SUSPENDED;
     anyhv_core_driver_ok(dev);
+}
+
+/* SUSPEND with DRIVER_OK is a wish that was not fulfilled yet. */
+static bool asleep(uint8_t status)
+{
+    return (status & ANYHV_S_SUSPEND) && !(status & ANYHV_S_DRIVER_OK);
 }
 
 /* What the block says the device was, it becomes; @queues: with its rings running. */
@@ -181,18 +183,26 @@ static int adopt(struct anyhv_dev *dev, bool queues)
     if (rc)
         return rc;
     dev->announce = (status & (ANYHV_S_DRIVER_OK | ANYHV_S_SUSPEND)) != 0;
+    if (asleep(status))
+        anyhv_core_sleep(dev);
     if (status & ANYHV_S_NEEDS_RESET) { /* it still does: nothing runs, but the driver is told */
         core_work(dev);
         return ANYHV_OK;
     }
     for (unsigned i = 0; i < dev->ops->queues && !queues; i++)
         dev->queues[i].state->enabled = 0;
-    st->status = status & (uint8_t)~ANYHV_S_DRIVER_OK; /* the driver hears of no failed attempt */
+    dev->adopting = true;
     rc = restart_queues(dev);
-    st->status = status;
-    if (!rc && (status & (ANYHV_S_DRIVER_OK | ANYHV_S_SUSPEND)))
+    dev->adopting = false;
+    if (rc) {
+        st->status = status;
+        return rc;
+    }
+    if (status & (ANYHV_S_DRIVER_OK | ANYHV_S_SUSPEND))
         go_on(dev);
-    return rc;
+    if ((status & ANYHV_S_SUSPEND) && !asleep(status)) /* it was on its way there */
+        anyhv_core_suspend(dev);
+    return ANYHV_OK;
 }
 
 int anyhv_core_resume(struct anyhv_dev *dev)

@@ -28,7 +28,9 @@ uint64_t anyhv_core_offer(const struct anyhv_device_ops *ops, const struct anyhv
 
 bool anyhv_core_features_valid(const struct anyhv_dev *dev, uint64_t features)
 {
-    return (features & ~dev->offered) == 0 && (features & ANYHV_F_VERSION_1);
+    uint64_t required = dev->ops->required | ANYHV_F_VERSION_1;
+
+    return (features & ~dev->offered) == 0 && (features & required) == required;
 }
 
 void anyhv_ctl_set_features(struct anyhv_dev *dev, uint64_t features)
@@ -47,6 +49,8 @@ uint64_t anyhv_dev_features(const struct anyhv_dev *dev)
 
 uint8_t anyhv_ctl_status(const struct anyhv_dev *dev)
 {
+    if (dev->halt & ANYHV_HALT_SUSPENDING) /* it shows when the device has got there */
+        return dev->state->status & (uint8_t)~ANYHV_S_SUSPEND;
     return dev->state->status;
 }
 
@@ -55,7 +59,7 @@ void anyhv_dev_needs_reset(struct anyhv_dev *dev)
     if (core_status_has(dev, ANYHV_S_NEEDS_RESET))
         return;
     dev->state->status |= ANYHV_S_NEEDS_RESET;
-    if (core_status_has(dev, ANYHV_S_DRIVER_OK) && !(dev->halt & ANYHV_HALT_LOST))
+    if (core_status_has(dev, ANYHV_S_DRIVER_OK) && !(dev->halt & ANYHV_HALT_LOST) && !dev->adopting)
         dev->port->notify(dev, ANYHV_CONFIG);
 }
 
@@ -69,10 +73,13 @@ void anyhv_core_reset(struct anyhv_dev *dev)
         struct anyhv_queue *q = &dev->queues[i];
 
         anyhv_core_queue_halt(q);
+        q->state->enabled = 0;
+        core_step();
         anyhv_journal_close(q);
         q->halt = ANYHV_HALT_STOPPED;
         memset(q->state, 0, sizeof(*q->state));
     }
+    anyhv_core_config_thaw(dev);
     st->status = 0;
     st->interrupt_status = 0;
     st->driver_features = 0;

@@ -24,6 +24,7 @@ struct program {
     enum anyhv_log_level log_level;
     void *class_options, *hv_options;
     void *child_inputs[2];
+    unsigned children;
     /* while it runs */
     struct anyhv_watch signals;
     sigset_t mask_before;
@@ -35,6 +36,7 @@ struct program {
 enum option_key {
     OPT_FEATURES = 0x1000,
     OPT_LOG_LEVEL,
+    OPT_PRINT_CAPABILITIES,
     OPT_VERSION,
 };
 
@@ -42,11 +44,16 @@ static const struct {
     const char *name;
     uint64_t bit;
 } feature_names[] = {
-    {"indirect_desc", ANYHV_F_INDIRECT_DESC}, {"event_idx", ANYHV_F_EVENT_IDX},
-    {"packed", ANYHV_F_RING_PACKED},          {"in_order", ANYHV_F_IN_ORDER},
-    {"ring_reset", ANYHV_F_RING_RESET},       {"notification_data", ANYHV_F_NOTIFICATION_DATA},
+    {"indirect_desc", ANYHV_F_INDIRECT_DESC},
+    {"event_idx", ANYHV_F_EVENT_IDX},
+    {"packed", ANYHV_F_RING_PACKED},
+    {"in_order", ANYHV_F_IN_ORDER},
+    {"ring_reset", ANYHV_F_RING_RESET},
+    {"notification_data", ANYHV_F_NOTIFICATION_DATA},
+    {"suspend", ANYHV_F_SUSPEND},
 };
-#define FEATURE_NAMES "indirect_desc, event_idx, packed, in_order, ring_reset, notification_data"
+#define FEATURE_NAMES \
+    "indirect_desc, event_idx, packed, in_order, ring_reset, notification_data, suspend"
 
 /*
  * Packed rings have to be asked for: a driver that is offered both takes them, and split is the
@@ -68,6 +75,16 @@ static uint64_t feature_bit(const char *name, size_t len)
     return 0;
 }
 
+/* Why @bit can never be offered here; NULL: it can. */
+static const char *why_never(const struct program *program, uint64_t bit)
+{
+    if (program->hv->features && !(program->hv->features & bit))
+        return "this program's way to the guest cannot carry it";
+    if (bit == ANYHV_F_IN_ORDER && !program->server.cls->ops->ordered)
+        return "the device does not answer in order";
+    return NULL;
+}
+
 static error_t parse_features(struct program *program, const char *list,
                               const struct argp_state *state)
 {
@@ -75,9 +92,14 @@ static error_t parse_features(struct program *program, const char *list,
         size_t len = strcspn(list, ",");
         bool off = list[0] == '-';
         uint64_t bit = feature_bit(list + off, len - off);
+        const char *never = off ? NULL : why_never(program, bit);
         if (bit == 0) {
             argp_error(state, "unknown feature '%.*s'; there are: " FEATURE_NAMES, (int)(len - off),
                        list + off);
+            return EINVAL;
+        }
+        if (never) {
+            argp_error(state, "--features: no '%.*s': %s", (int)len, list, never);
             return EINVAL;
         }
         if (off)
@@ -103,21 +125,38 @@ static error_t parse_level(struct program *program, const char *name,
     return EINVAL;
 }
 
+/* In the words of QEMU's docs/interop/vhost-user.json. */
+static void print_capabilities(const struct anyhv_class *cls, const struct argp_state *state)
+{
+    const char *const *option = cls->type_options;
+
+    if (!cls->type)
+        argp_failure(state, EXIT_FAILED, 0,
+                     "tools that manage back ends have no type for the %s device", cls->ops->name);
+    printf("{\n  \"type\": \"%s\",\n  \"features\": [", cls->type);
+    for (; option && *option; option++)
+        printf("%s\"%s\"", option == cls->type_options ? "" : ", ", *option);
+    printf("]\n}\n");
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct program *program = state->input;
 
     switch (key) {
     case ARGP_KEY_INIT:
-        for (unsigned i = 0; state->root_argp->children[i].argp; i++)
+        for (unsigned i = 0; i < program->children; i++)
             state->child_inputs[i] = program->child_inputs[i];
         return 0;
     case OPT_FEATURES:
         return parse_features(program, arg, state);
     case OPT_LOG_LEVEL:
         return parse_level(program, arg, state);
+    case OPT_PRINT_CAPABILITIES: /* whatever else the command line asks for, or lacks */
+        print_capabilities(program->server.cls, state);
+        exit(EXIT_SUCCESS);
     case OPT_VERSION:
-        printf("%s %s\n", program_invocation_short_name, ANYHV_VERSION);
+        printf("%s (anyhv) %s\n", program_invocation_short_name, ANYHV_VERSION);
         exit(EXIT_SUCCESS);
     default:
         return ARGP_ERR_UNKNOWN;
@@ -125,12 +164,16 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option common_options[] = {
+    {NULL, 0, NULL, 0, "Options:", 0},
     {"features", OPT_FEATURES, "LIST", 0,
      "Ring features, comma-separated: NAME offers one, -NAME withholds it; by default all but "
      "packed are offered that device and module can do. NAMEs: " FEATURE_NAMES,
      0},
     {"log-level", OPT_LOG_LEVEL, "LEVEL", 0,
      "What to report: error, warning, info (the default) or debug", 0},
+    {NULL, 0, NULL, 0, "Instead of serving guests:", -1},
+    {"print-capabilities", OPT_PRINT_CAPABILITIES, NULL, 0,
+     "Tell tools that manage back ends, in JSON, what type of device this is, and exit", -1},
     {"version", OPT_VERSION, NULL, 0, "Print the version and exit", -1},
     {0},
 };
@@ -141,19 +184,18 @@ static error_t parse_arguments(struct program *program, int argc, char **argv)
     const struct anyhv_class *cls = program->server.cls;
     char doc[128], class_header[64], hv_header[64];
     struct argp_child children[3] = {{0}};
-    unsigned count = 0;
 
     snprintf(doc, sizeof(doc), "The virtio %s device, for guests reached through %s.",
              cls->ops->name, program->hv->name);
     snprintf(class_header, sizeof(class_header), "The %s device:", cls->ops->name);
     snprintf(hv_header, sizeof(hv_header), "%s:", program->hv->name);
     if (cls->args) {
-        program->child_inputs[count] = program->class_options;
-        children[count++] = (struct argp_child){cls->args, 0, class_header, 1};
+        program->child_inputs[program->children] = program->class_options;
+        children[program->children++] = (struct argp_child){cls->args, 0, class_header, 1};
     }
     if (program->hv->args) {
-        program->child_inputs[count] = program->hv_options;
-        children[count++] = (struct argp_child){program->hv->args, 0, hv_header, 2};
+        program->child_inputs[program->children] = program->hv_options;
+        children[program->children++] = (struct argp_child){program->hv->args, 0, hv_header, 2};
     }
     const struct argp argp = {
         .options = common_options, .parser = parse_option, .doc = doc, .children = children};

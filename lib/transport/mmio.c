@@ -91,7 +91,7 @@ static void port_reset(struct anyhv_dev *dev)
 
 #define MMIO_FEATURES                                                                      \
     (ANYHV_F_INDIRECT_DESC | ANYHV_F_EVENT_IDX | ANYHV_F_VERSION_1 | ANYHV_F_RING_PACKED | \
-     ANYHV_F_IN_ORDER | ANYHV_F_NOTIFICATION_DATA | ANYHV_F_RING_RESET)
+     ANYHV_F_IN_ORDER | ANYHV_F_NOTIFICATION_DATA | ANYHV_F_RING_RESET | ANYHV_F_SUSPEND)
 
 const struct anyhv_port_ops anyhv_mmio_port = {
     .notify = port_notify,

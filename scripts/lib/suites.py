@@ -38,10 +38,22 @@ CMOCKA = BUILD + ("libcmocka-dev",)
 BARE = BUILD + ("gcc-arm-none-eabi", "gcc-aarch64-linux-gnu")
 LAYERS = ("binutils", "clang-format", "shellcheck")
 XEN_BOX = ("make", "flex", "bison", "cpio", "xz-utils", "gcc-aarch64-linux-gnu")
+PACKAGE = BUILD + (
+    "g++", "make", "pkgconf", "help2man", "man-db", "bsdextrautils", "mandoc", "dpkg-dev", "lintian"
+)
 UML = ("make", "flex", "bison", "bc", "xz-utils", "cpio")
 CROSS_S390X = ("gcc-s390x-linux-gnu", "libc6-dev-s390x-cross", "qemu-user-static")
+CROSS_AARCH64 = ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user-static")
 SYSROOT_S390X = Sysroot(
     "ANYHV_S390X_SYSROOT", "bookworm", "s390x", ("libcmocka0", "libcmocka-dev")
+)
+SYSROOT_AARCH64 = Sysroot(
+    "ANYHV_AARCH64_SYSROOT", "bookworm", "arm64", ("libcmocka0", "libcmocka-dev")
+)
+USER_MODE_CANNOT = (  # programs that tell nothing under QEMU's user mode
+    ("unit/test_fdmem", "QEMU's user mode does not pass on SIGBUS of a file that shrank"),
+    ("unit/test_socket_fds", "QEMU's user mode mixes up descriptors sent over a socket"),
+    ("unit/test_journal_steps", "QEMU's user mode cannot trace a process"),
 )
 
 SUITES = (
@@ -74,6 +86,15 @@ SUITES = (
         proves=(("loopback", "test device", "test driver, in process"),),
     ),
     Suite(
+        "requirements",
+        "docs/conformance.md: each demand of the specification, and the test that proves it",
+        budget=30,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/conformance/requirements_test.sh",),
+        quick=True,
+    ),
+    Suite(
         "hostile",
         "drivers that break the rules",
         budget=30,
@@ -97,8 +118,16 @@ SUITES = (
         "configure",
         "the build itself: errors that help, presets that build, headers that stand alone",
         budget=90,
-        packages=CMOCKA + ("g++", "libxen-dev"),
+        packages=CMOCKA + ("g++", "help2man", "libxen-dev"),
         scripts=("test/configure/configure_test.sh",),
+        quick=True,
+    ),
+    Suite(
+        "package",
+        "what is installed and packed: projects outside the tree build and run with it",
+        budget=60,
+        packages=PACKAGE,
+        scripts=("test/package/package_test.sh",),
         quick=True,
     ),
     Suite(
@@ -117,10 +146,17 @@ SUITES = (
         sysroots=(SYSROOT_S390X,),
         preset="s390x",
         programs=("unit", "conformance", "hostile"),
-        without=(
-            ("unit/test_fdmem", "QEMU's user mode does not pass on SIGBUS of a file that shrank"),
-            ("unit/test_socket_fds", "QEMU's user mode mixes up descriptors sent over a socket"),
-        ),
+        without=USER_MODE_CANNOT,
+    ),
+    Suite(
+        "aarch64",
+        "the machine of most embedded hypervisors: the same suites under QEMU's user mode",
+        budget=120,
+        packages=BUILD + CROSS_AARCH64,
+        sysroots=(SYSROOT_AARCH64,),
+        preset="aarch64",
+        programs=("unit", "conformance", "hostile"),
+        without=USER_MODE_CANNOT,
     ),
     Suite(
         "freestanding",
@@ -145,20 +181,21 @@ SUITES = (
         budget=450,  # building its kernel, once, included; 15 without
         packages=CMOCKA + UML,
         preset="dev",
-        scripts=("test/guest/uml_test.sh build/dev/bin/anyhv-rng-vhost-user",),
-        proves=(("vhost-user", "rng", "Linux, User-Mode Linux"),),
+        scripts=("test/guest/uml_test.sh build/dev/bin",),
+        proves=(("vhost-user", "rng, blk", "Linux, User-Mode Linux"),),
     ),
     Suite(
         "guest-x86_64",
-        "a stock Debian kernel on x86_64 uses the device, under QEMU",
+        "a stock Debian kernel on x86_64 uses the devices, under QEMU",
         budget=120,
         packages=CMOCKA,
         preset="dev",
         scripts=(
-            "test/guest/rng_check_test.sh",
-            "test/guest/guest_test.sh x86_64 build/dev/bin/anyhv-rng-vhost-user",
+            "test/guest/rng/rng_check_test.sh",
+            "test/guest/blk/blk_check_test.sh",
+            "test/guest/qemu_test.sh x86_64 build/dev/bin",
         ),
-        proves=(("vhost-user", "rng", "stock Debian kernel, x86_64, QEMU"),),
+        proves=(("vhost-user", "rng, blk", "stock Debian kernel, x86_64, QEMU"),),
     ),
     Suite(
         "guest-aarch64",
@@ -166,8 +203,25 @@ SUITES = (
         budget=120,
         packages=CMOCKA,
         preset="dev",
-        scripts=("test/guest/guest_test.sh aarch64 build/dev/bin/anyhv-rng-vhost-user",),
-        proves=(("vhost-user", "rng", "stock Debian kernel, aarch64, QEMU"),),
+        scripts=("test/guest/qemu_test.sh aarch64 build/dev/bin",),
+        proves=(("vhost-user", "rng, blk", "stock Debian kernel, aarch64, QEMU"),),
+    ),
+    Suite(
+        "guest-restart",
+        "a back end is killed while a stock kernel writes and reads its disk; the next one goes on",
+        budget=60,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/guest/restart_test.sh build/dev/bin",),
+        proves=(("vhost-user", "blk, its back end killed", "stock Debian kernel, x86_64, QEMU"),),
+    ),
+    Suite(
+        "bench",
+        "what a request costs: answers compared, instructions counted, against limits",
+        budget=120,
+        packages=BUILD + ("valgrind",),
+        preset="bench",
+        scripts=("bench/bench_test.sh",),
     ),
     Suite(
         "xen-unit",
@@ -189,9 +243,10 @@ SUITES = (
     Suite(
         "mutation",
         "every suite can fail: planted bugs turn it red",
-        budget=360,
-        packages=CMOCKA + BARE + CROSS_S390X + LAYERS + UML + ("g++", "qemu-system-arm", "libxen-dev"),
-        sysroots=(SYSROOT_S390X,),
+        budget=600,
+        packages=CMOCKA + BARE + CROSS_S390X + CROSS_AARCH64 + LAYERS + UML + PACKAGE
+        + ("qemu-system-arm", "valgrind", "libxen-dev"),
+        sysroots=(SYSROOT_S390X, SYSROOT_AARCH64),
         scripts=("test/mutation/mutation_test.sh",),
     ),
 )

@@ -43,6 +43,26 @@ tap_empty() {
     fi
 }
 
+# refuses TEXT... -- COMMAND...: for tap_check; the command fails and its output, line breaks aside, has each TEXT.
+refuses() {
+    local texts=() text output
+    while [[ $1 != -- ]]; do
+        texts+=("$1")
+        shift
+    done
+    shift
+    if output=$("$@" 2>&1); then
+        printf 'succeeded: %s\n%s\n' "$*" "$output"
+        return 1
+    fi
+    for text in "${texts[@]}"; do
+        grep -qF -- "$text" <<<"$(tr -s ' \n' ' ' <<<"$output")" || {
+            printf 'does not say "%s":\n%s\n' "$text" "$output"
+            return 1
+        }
+    done
+}
+
 # The plan, and the script's exit status.
 tap_end() {
     printf '1..%d\n' "$tap_count"

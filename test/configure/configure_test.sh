@@ -14,26 +14,6 @@ trap 'rm -rf "$scratch"' EXIT
 
 # --- errors ---------------------------------------------------------------------------------------------
 
-# refuses TEXT... -- COMMAND...: the command fails and its output, line breaks aside, has each TEXT.
-refuses() {
-    local texts=() text output
-    while [[ $1 != -- ]]; do
-        texts+=("$1")
-        shift
-    done
-    shift
-    if output=$("$@" 2>&1); then
-        printf 'succeeded: %s\n%s\n' "$*" "$output"
-        return 1
-    fi
-    for text in "${texts[@]}"; do
-        grep -qF -- "$text" <<<"$(tr -s ' \n' ' ' <<<"$output")" || {
-            printf 'does not say "%s":\n%s\n' "$text" "$output"
-            return 1
-        }
-    done
-}
-
 known_modules() { find hv -mindepth 2 -maxdepth 2 -name CMakeLists.txt -printf '%h\n' | sed 's|^hv/||' | sort; }
 
 mapfile -t modules < <(known_modules)
@@ -53,6 +33,19 @@ for module in "${modules[@]}"; do
     tap_check "$module builds alone, with its tests" build_alone "$module"
     rm -rf "${scratch:?}/$module"
 done
+
+# Flags of a distribution, with "-m" inside; a module's object is linked with those of the machine alone.
+build_with_flags() {
+    cmake -G Ninja -S . -B "$scratch/flags" -DANYHV_HV=loopback -DANYHV_DEVICES=rng -DANYHV_TESTS=OFF \
+        -DCMAKE_C_FLAGS="-ffile-prefix-map=$root=. -fno-merge-constants -mtune=generic" \
+        -DCMAKE_BUILD_TYPE=Release \
+        -DCMAKE_C_FLAGS_RELEASE="-O2 -mtune=generic -fno-math-errno" &&
+        nice cmake --build "$scratch/flags" -- --quiet
+}
+machine_flags() { grep -- '-r -nostdlib' "$scratch/flags/build.ninja" | grep -o -- ' -m[^ ]*' | xargs; }
+tap_check "a module builds with a distribution's flags" build_with_flags
+tap_check "its object is linked with the machine's, of the build type, too" \
+    test "$(machine_flags)" = "-mtune=generic -mtune=generic"
 
 # A module that no header knows by name can be bound to a program.
 foreign_module() {

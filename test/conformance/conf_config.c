@@ -16,7 +16,10 @@ static uint64_t le64(const uint8_t *at)
     return value;
 }
 
-/* 2.5, 2.5.2: little endian, and there before FEATURES_OK. */
+/*
+ * 2.5, 2.5.2: little endian, and there before FEATURES_OK.
+ * Proves CONFIG-LITTLE-ENDIAN, CONFIG-EARLY-READ.
+ */
 static void initial_bytes(struct suite *s)
 {
     uint8_t bytes[TEST_CONFIG_LEN];
@@ -26,8 +29,35 @@ static void initial_bytes(struct suite *s)
     assert_true(le64(bytes + TEST_CONFIG_MAGIC) == TEST_CONFIG_MAGIC_VALUE);
     assert_true(le64(bytes + TEST_CONFIG_VALUE) == 0);
     assert_int_equal(bytes[TEST_CONFIG_VARIANT], TEST_ORDERED);
-    for (unsigned i = TEST_CONFIG_VARIANT + 1; i < TEST_CONFIG_LEN; i++)
+    for (unsigned i = TEST_CONFIG_VARIANT + 1; i < TEST_CONFIG_OPTIONAL; i++)
         assert_int_equal(bytes[i], 0);
+    assert_true(le64(bytes + TEST_CONFIG_OPTIONAL) == TEST_CONFIG_MAGIC_VALUE);
+}
+
+/*
+ * 2.5.2: at every step before FEATURES_OK, fields of features that the driver will not take
+ * included.
+ * Proves CONFIG-EARLY-READ, CONFIG-EARLY-READ-OPTIONAL.
+ */
+static void at_every_step(struct suite *s)
+{
+    static const uint8_t steps[] = {0, DRV_S_ACKNOWLEDGE, DRV_S_ACKNOWLEDGE | DRV_S_DRIVER};
+    uint8_t first[TEST_CONFIG_LEN], bytes[TEST_CONFIG_LEN];
+
+    suite_start(s, NULL);
+    assert_true(s->t->ops->offered(s->t) & TEST_F_HIGH);
+    read_all(s, first);
+    assert_true(s->t->ops->reset(s->t));
+    for (unsigned i = 0; i < 4; i++) {
+        if (i == 3)
+            s->t->ops->set_features(s->t, DRV_F_VERSION_1);
+        else if (i)
+            s->t->ops->set_status(s->t, steps[i]);
+        memset(bytes, 0, sizeof(bytes));
+        read_all(s, bytes);
+        assert_memory_equal(bytes, first, sizeof(bytes));
+    }
+    assert_true(le64(bytes + TEST_CONFIG_OPTIONAL) == TEST_CONFIG_MAGIC_VALUE);
 }
 
 /* Any piece reads as the same bytes. */
@@ -85,7 +115,7 @@ static void read_only_part(struct suite *s)
     assert_int_equal(io_info(s, TEST_QUEUE_A, TEST_INFO_CONFIG_WRITES), 0);
 }
 
-/* 2.5.2: the generation changes with the contents. */
+/* 2.5.2: the generation changes with the contents. Proves CONFIG-GENERATION, MMIO-GENERATION. */
 static void change_moves_generation(struct suite *s)
 {
     uint8_t bytes[TEST_CONFIG_LEN];
@@ -116,7 +146,10 @@ static void generation_is_stable(struct suite *s)
     }
 }
 
-/* 2.3, 2.5: a change by the device is a configuration change notification. */
+/*
+ * 2.3, 2.5: a change by the device is a configuration change notification.
+ * Proves NOTIFICATION-CONFIG, CONFIG-CHANGE-TOLD.
+ */
 static void change_interrupts(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){0});
@@ -128,7 +161,10 @@ static void change_interrupts(struct suite *s)
     }
 }
 
-/* The driver's own writes and ordinary requests are no configuration change. */
+/*
+ * The driver's own writes and ordinary requests are no configuration change.
+ * Proves NOTIFICATION-CONFIG.
+ */
 static void no_needless_interrupt(struct suite *s)
 {
     static const uint8_t bytes[2] = {9, 9};
@@ -142,6 +178,7 @@ static void no_needless_interrupt(struct suite *s)
 
 const struct suite_test conf_config_tests[] = {
     {"config.read.initial", initial_bytes, RIG_CONFIG, SUITE_ANY},
+    {"config.read.at_every_step", at_every_step, RIG_CONFIG, SUITE_ANY},
     {"config.read.any_piece", any_piece, RIG_CONFIG, SUITE_ANY},
     {"config.write.driver_part", driver_part, RIG_CONFIG, SUITE_ANY},
     {"config.write.read_only_part", read_only_part, RIG_CONFIG, SUITE_ANY},

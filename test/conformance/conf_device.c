@@ -2,6 +2,7 @@
 /* What a device model can do with a request, seen from the driver: section 2.7.8 and 2.6. */
 #include "conformance/suite.h"
 
+/* Proves SPLIT-READABLE-KEPT, PACKED-READABLE-KEPT. */
 static void copy(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){0});
@@ -15,6 +16,7 @@ static void copy(struct suite *s)
     }
 }
 
+/* Proves SPLIT-READABLE-KEPT, PACKED-READABLE-KEPT. */
 static void pinned(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){.size = 128, .without = DRV_F_INDIRECT});
@@ -29,7 +31,10 @@ static void pinned(struct suite *s)
     }
 }
 
-/* 2.7.8.2: at least `len` bytes from the start were written: holes are zeroed, not left over. */
+/*
+ * 2.7.8.2: at least `len` bytes from the start were written: holes are zeroed, not left over.
+ * Proves SPLIT-USED-BYTES-FIRST.
+ */
 static void status_last(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){.size = 128, .without = DRV_F_INDIRECT});

@@ -40,7 +40,10 @@ static bool one(struct suite *s)
     return was;
 }
 
-/* 2.7.7.2, 2.8.10: without EVENT_IDX the driver's flag decides. */
+/*
+ * 2.7.7.2, 2.8.10: without EVENT_IDX the driver's flag decides.
+ * Proves SPLIT-FLAG-SET, SPLIT-FLAG-CLEAR, PACKED-EVENT-FLAGS.
+ */
 static void flag_decides(struct suite *s)
 {
     suite_up(s, &without_idx);
@@ -55,7 +58,7 @@ static void flag_decides(struct suite *s)
     }
 }
 
-/* 2.7.7.2: without EVENT_IDX the device must ignore used_event. */
+/* 2.7.7.2: without EVENT_IDX the device must ignore used_event. Proves SPLIT-NO-EVENT-IDX-WORD. */
 static void event_word_ignored(struct suite *s)
 {
     suite_up(s, &without_idx);
@@ -66,7 +69,7 @@ static void event_word_ignored(struct suite *s)
     }
 }
 
-/* 2.7.7.2: with EVENT_IDX the device must ignore the flag. */
+/* 2.7.7.2: with EVENT_IDX the device must ignore the flag. Proves SPLIT-EVENT-IDX-FLAG. */
 static void flag_ignored(struct suite *s)
 {
     suite_up(s, &with_idx);
@@ -77,7 +80,7 @@ static void flag_ignored(struct suite *s)
     }
 }
 
-/* 2.8.10: DISABLE and ENABLE keep their meaning with EVENT_IDX. */
+/* 2.8.10: DISABLE and ENABLE keep their meaning with EVENT_IDX. Proves PACKED-EVENT-FLAGS-IDX. */
 static void flags_with_idx(struct suite *s)
 {
     suite_up(s, &with_idx);
@@ -90,7 +93,10 @@ static void flags_with_idx(struct suite *s)
     }
 }
 
-/* 2.7.7.2, 2.8.10: the interrupt comes with the n-th answer, not before and not after. */
+/*
+ * 2.7.7.2, 2.8.10: the interrupt comes with the n-th answer, not before and not after.
+ * Proves SPLIT-EVENT-IDX-REACHED, SPLIT-EVENT-IDX-OTHER, PACKED-EVENT-DESC.
+ */
 static void after_n(struct suite *s)
 {
     suite_up(s, &with_idx);
@@ -104,7 +110,10 @@ static void after_n(struct suite *s)
     }
 }
 
-/* A batch that steps over the event tells once; one that stops short does not. */
+/*
+ * A batch that steps over the event tells once; one that stops short does not.
+ * Proves SPLIT-EVENT-IDX-REACHED, SPLIT-EVENT-IDX-OTHER, PACKED-EVENT-DESC.
+ */
 static void batch_over_event(struct suite *s)
 {
     suite_up(s, &with_idx);
@@ -120,7 +129,7 @@ static void batch_over_event(struct suite *s)
     }
 }
 
-/* The same where the ring wraps, for sizes that are no power of two. */
+/* The same where the ring wraps, for sizes that are no power of two. Proves PACKED-EVENT-DESC. */
 static void batch_at_the_end(struct suite *s)
 {
     struct suite_setup setup = with_idx;
@@ -153,7 +162,7 @@ static void first_answer(struct suite *s)
     }
 }
 
-/* 2.3: no interrupt without an answer. */
+/* 2.3: no interrupt without an answer. Proves NOTIFICATION-USED. */
 static void none_without_answers(struct suite *s)
 {
     suite_up(s, &with_idx);
@@ -189,6 +198,7 @@ static void late_answers(struct suite *s)
 /*
  * 2.7.10.2, 2.8.10: a device that has seen all there is must ask for the next kick, or it would
  * never wake up.
+ * Proves SPLIT-AVAIL-EVENT.
  */
 static void idle_device_wants_kicks(struct suite *s)
 {
@@ -226,7 +236,7 @@ static void waiting_device_wants_kicks(struct suite *s)
     io_wait(s, held);
 }
 
-/* 2.9: kicks that nobody needed do nothing. */
+/* 2.9: kicks that nobody needed do nothing. Proves SPLIT-SPURIOUS, KICK-REPEATED. */
 static void spurious_kicks(struct suite *s)
 {
     suite_up(s, &with_idx);

@@ -3,10 +3,10 @@
 #include "conformance/suite.h"
 
 #define DEVICE_BITS (TEST_F_LOW | TEST_F_HIGH)
-/* What may be offered besides: 28, 29, 32, 33, 34, 35, 36, 38, 40 (section 6). */
+/* What may be offered besides: 28, 29, 32, 33, 34, 35, 36, 38, 40, 43 (section 6). */
 #define RING_BITS                                                                    \
     (DRV_F_INDIRECT | DRV_F_EVENT_IDX | DRV_F_VERSION_1 | DRV_F(33) | DRV_F_PACKED | \
-     DRV_F_IN_ORDER | DRV_F(36) | DRV_F_NOTIFICATION_DATA | DRV_F_RING_RESET)
+     DRV_F_IN_ORDER | DRV_F(36) | DRV_F_NOTIFICATION_DATA | DRV_F_RING_RESET | DRV_F_SUSPEND)
 
 static uint64_t offered(struct suite *s)
 {
@@ -25,7 +25,7 @@ static bool take(struct suite *s, uint64_t features)
     return t->ops->status(t) & DRV_S_FEATURES_OK;
 }
 
-/* 6.1: a device must offer VERSION_1. */
+/* 6.1: a device must offer VERSION_1. Proves VERSION-1-OFFERED. */
 static void version_1_offered(struct suite *s)
 {
     suite_start(s, NULL);
@@ -33,14 +33,17 @@ static void version_1_offered(struct suite *s)
     assert_int_equal(offered(s) & DEVICE_BITS, DEVICE_BITS);
 }
 
-/* 2.2.2: no bit outside what the specification and the device type define. */
+/*
+ * 2.2.2: no bit outside what the specification and the device type define.
+ * Proves FEATURES-SUPPORTED, SR-IOV, MMIO-NO-ADMIN-VQ.
+ */
 static void only_known_bits(struct suite *s)
 {
     suite_start(s, NULL);
     assert_int_equal(offered(s) & ~(RING_BITS | DEVICE_BITS), 0);
 }
 
-/* 6: IN_ORDER is a promise that only an ordered device can give. */
+/* 6: IN_ORDER is a promise that only an ordered device can give. Proves FEATURES-SUPPORTED. */
 static void in_order_if_ordered(struct suite *s)
 {
     suite_start(s, NULL);
@@ -59,7 +62,10 @@ static void withheld_bits(struct suite *s)
     assert_int_equal(offered(s) & DEVICE_BITS, DEVICE_BITS);
 }
 
-/* 2.2.2: a set with a bit that was not offered is not accepted; a good one then is. */
+/*
+ * 2.2.2: a set with a bit that was not offered is not accepted; a good one then is.
+ * Proves FEATURES-REFUSED.
+ */
 static void unoffered_refused(struct suite *s)
 {
     uint64_t good = DRV_F_VERSION_1;
@@ -75,6 +81,28 @@ static void unoffered_refused(struct suite *s)
     assert_true(take(s, good));
 }
 
+/*
+ * 2.2.2: any subset that has VERSION_1 is taken: all of them if they are few, or some sixty.
+ * Proves FEATURES-ANY-SUBSET.
+ */
+static void any_subset(struct suite *s)
+{
+    uint64_t all, subset = 0;
+    unsigned count = 0, one_in;
+
+    suite_start(s, &(struct rig_options){.variant = TEST_ORDERED});
+    all = offered(s) & ~DRV_F_VERSION_1;
+    one_in = (unsigned)((UINT64_C(1) << __builtin_popcountll(all)) / 64) + 1;
+    do {
+        subset = (subset - all) & all; /* the next larger one, carried over what is not offered */
+        if (suite_below(s, one_in))
+            continue;
+        assert_true(take(s, subset | DRV_F_VERSION_1));
+        count++;
+    } while (subset);
+    assert_true(count > 20);
+}
+
 /* After a refusal the driver may try again with less, without a reset. */
 static void refused_then_less(struct suite *s)
 {
@@ -88,7 +116,10 @@ static void refused_then_less(struct suite *s)
     assert_true(s->t->ops->status(s->t) & DRV_S_FEATURES_OK);
 }
 
-/* 6.2: without VERSION_1 the device may refuse; ours does. */
+/*
+ * 6.2: without VERSION_1 the device may refuse; ours does.
+ * Proves FEATURES-REFUSED, VERSION-1-NEEDED.
+ */
 static void without_version_1_refused(struct suite *s)
 {
     suite_start(s, NULL);
@@ -97,7 +128,7 @@ static void without_version_1_refused(struct suite *s)
     assert_true(take(s, DRV_F_VERSION_1));
 }
 
-/* 2.2.2: a set that was taken is taken again after a reset. */
+/* 2.2.2: a set that was taken is taken again after a reset. Proves FEATURES-AGAIN. */
 static void taken_again_after_reset(struct suite *s)
 {
     suite_start(s, NULL);
@@ -134,7 +165,7 @@ static void chosen_bits_in_force(struct suite *s)
     }
 }
 
-/* 2.2.1, 3.1.1: once FEATURES_OK is set the choice is closed. */
+/* 2.2.1, 3.1.1: once FEATURES_OK is set the choice is closed. Proves INIT-FEATURES-FINAL. */
 static void late_write_ignored(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){.features = TEST_F_LOW});
@@ -174,6 +205,7 @@ const struct suite_test conf_features_tests[] = {
     {"core.features.in_order_if_ordered", in_order_if_ordered, 0, SUITE_ANY},
     {"core.features.withheld", withheld_bits, 0, SUITE_ANY},
     {"core.features.unoffered_refused", unoffered_refused, RIG_STATUS, SUITE_ANY},
+    {"core.features.any_subset", any_subset, RIG_STATUS, SUITE_ANY},
     {"core.features.refused_then_less", refused_then_less, RIG_STATUS, SUITE_ANY},
     {"core.features.without_version_1_refused", without_version_1_refused, RIG_STATUS, SUITE_ANY},
     {"core.features.taken_again_after_reset", taken_again_after_reset, RIG_STATUS, SUITE_ANY},

@@ -4,7 +4,7 @@
 
 static const struct suite_setup direct = {.without = DRV_F_INDIRECT, .size = 256};
 
-/* Header and payload cut at every byte. */
+/* Header and payload cut at every byte. Proves FRAMING-ANY, PACKED-LIST-ORDER. */
 static void every_split_point(struct suite *s)
 {
     struct drv_buf out[2], in[2];
@@ -34,6 +34,7 @@ static void every_split_point(struct suite *s)
     }
 }
 
+/* Proves FRAMING-ANY, PACKED-LIST-ORDER. */
 static void bytes(struct suite *s)
 {
     suite_up(s, &direct);
@@ -74,7 +75,10 @@ static void as_long_as_the_queue(struct suite *s)
     }
 }
 
-/* Lengths around what the library stores inline and in chunks. */
+/*
+ * Lengths around what the library stores inline and in chunks.
+ * Proves FRAMING-ANY, PACKED-LIST-ORDER.
+ */
 static void every_length(struct suite *s)
 {
     suite_up(s, &direct);

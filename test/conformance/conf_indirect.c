@@ -19,7 +19,7 @@ static void table_only(struct suite *s)
     }
 }
 
-/* 2.8.5: both kinds may stand in one ring. */
+/* 2.8.5: both kinds may stand in one ring. Proves PACKED-MIXED-RING. */
 static void tables_and_chains(struct suite *s)
 {
     suite_up(s, &with_tables);
@@ -40,7 +40,10 @@ static void tables_and_chains(struct suite *s)
     }
 }
 
-/* 2.7.5.3.2: zero or more normal descriptors, then one that refers to a table. */
+/*
+ * 2.7.5.3.2: zero or more normal descriptors, then one that refers to a table.
+ * Proves SPLIT-TABLE-AFTER-CHAIN.
+ */
 static void chain_then_table(struct suite *s)
 {
     suite_up(s, &with_tables);
@@ -134,7 +137,10 @@ static void offer_raw(struct suite *s, const struct raw *raw, uint16_t flags)
         assert_int_equal(drv_peek8(s->mem, raw->in + i), test_pattern(0, i));
 }
 
-/* 2.7.5.3.2, 2.8.7: WRITE on the descriptor that refers to the table is ignored. */
+/*
+ * 2.7.5.3.2, 2.8.7: WRITE on the descriptor that refers to the table is ignored.
+ * Proves SPLIT-TABLE-WRITE-FLAG, PACKED-TABLE-WRITE-FLAG.
+ */
 static void write_flag_ignored(struct suite *s)
 {
     struct raw raw;
@@ -170,7 +176,10 @@ static void table_across_borders(struct suite *s)
     }
 }
 
-/* 2.8.7: in a packed table only WRITE means something; the rest is reserved and ignored. */
+/*
+ * 2.8.7: in a packed table only WRITE means something; the rest is reserved and ignored.
+ * Proves PACKED-TABLE-FLAGS.
+ */
 static void packed_reserved_flags(struct suite *s)
 {
     struct raw raw;
@@ -182,7 +191,7 @@ static void packed_reserved_flags(struct suite *s)
     offer_raw(s, &raw, 0);
 }
 
-/* 2.7.5.3: entries are chained by next, in any order. */
+/* 2.7.5.3: entries are chained by next, in any order. Proves SPLIT-TABLE-CHAINED. */
 static void split_entries_in_any_order(struct suite *s)
 {
     static const uint16_t place[4] = {0, 7, 3, 1};

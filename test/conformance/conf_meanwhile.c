@@ -3,7 +3,7 @@
  * What the driver does while the device is in the middle of its work, step by step: the same
  * interleavings that test_threads.c finds by chance. Sections 2.7.7, 2.7.10 and 2.8.10.
  */
-#include "conformance/suite.h"
+#include "conformance/watch.h"
 
 /* A driver that runs whenever the device handles a request. */
 struct driver {
@@ -158,38 +158,24 @@ static void enabled_meanwhile(struct suite *s)
 
 /* The driver acts once, right after the device's n-th write to guest memory. */
 static struct {
-    struct anyhv_mem_ops ops;
-    const struct anyhv_mem_ops *real;
-    struct suite *s;
     unsigned writes, at;
     void (*act)(struct suite *s);
 } after;
 
-static void written(struct anyhv_mem *mem, uint64_t addr, uint64_t len)
+static void written(struct suite *s, uint64_t addr, uint64_t len)
 {
-    if (after.real && after.real->dirty)
-        after.real->dirty(mem, addr, len);
+    (void)addr;
+    (void)len;
     if (after.writes++ == after.at)
-        after.act(after.s);
+        after.act(s);
 }
 
 static void act_after_write(struct suite *s, unsigned n, void (*act)(struct suite *s))
 {
-    struct anyhv_mem *mem = s->rig->dev->mem;
-
-    if (mem->ops != &after.ops) {
-        after.real = mem->ops;
-        after.ops = (struct anyhv_mem_ops){0};
-        if (mem->ops)
-            after.ops = *mem->ops;
-        after.ops.dirty = written;
-        mem->ops = &after.ops;
-        mem->tracked = true;
-    }
-    after.s = s;
     after.writes = 0;
     after.at = n;
     after.act = act;
+    watch_memory(s, &(struct watch){.written = written});
 }
 
 static bool asked_for_kick;

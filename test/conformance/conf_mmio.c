@@ -17,7 +17,7 @@ static void wr(struct suite *s, uint32_t off, uint32_t value)
     drv_mmio_write(mmio(s), off, value);
 }
 
-/* 4.2.2.1: magic, version 2, the device's id. */
+/* 4.2.2.1: magic, version 2, the device's id. Proves MMIO-MAGIC, MMIO-VERSION, MMIO-DEVICE-ID. */
 static void identity(struct suite *s)
 {
     suite_start(s, NULL);
@@ -28,7 +28,7 @@ static void identity(struct suite *s)
     assert_int_not_equal(rd(s, DRV_MMIO_VENDOR_ID), 0);
 }
 
-/* 4.2.2: 32 bits at a time; words beyond the last read 0. */
+/* 4.2.2: 32 bits at a time; words beyond the last read 0. Proves MMIO-FEATURE-WORDS. */
 static void feature_words(struct suite *s)
 {
     uint64_t features;
@@ -58,7 +58,9 @@ static bool takes(struct suite *s, uint32_t first_sel, uint32_t first, uint32_t 
     return rd(s, DRV_MMIO_STATUS) & DRV_S_FEATURES_OK;
 }
 
-/* Either word first; a word replaces what was written before; words we do not have change nothing.
+/*
+ * Either word first; a word replaces what was written before; words we do not have change nothing.
+ * Proves MMIO-DRIVER-FEATURE-WORDS.
  */
 static void driver_feature_words(struct suite *s)
 {
@@ -84,7 +86,10 @@ static void driver_feature_words(struct suite *s)
     assert_true(anyhv_dev_features(s->rig->dev) == want);
 }
 
-/* 4.2.2.1: QueueReady reads what was written, 0 after a stop. */
+/*
+ * 4.2.2.1: QueueReady reads what was written, 0 after a stop.
+ * Proves MMIO-QUEUE-READY, MMIO-QUEUE-SELECT.
+ */
 static void queue_ready(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){0});
@@ -100,7 +105,7 @@ static void queue_ready(struct suite *s)
     io_alive(s, TEST_QUEUE_B);
 }
 
-/* 4.2.2.1: no ring access while QueueReady is 0. */
+/* 4.2.2.1: no ring access while QueueReady is 0. Proves MMIO-NOT-READY. */
 static void queue_not_ready(struct suite *s)
 {
     struct io *io;
@@ -135,7 +140,10 @@ static void frozen_when_ready(struct suite *s)
         io_alive(s, TEST_QUEUE_A);
 }
 
-/* 4.2.2.1: bit 0 for used buffers, from the event until the acknowledgement. */
+/*
+ * 4.2.2.1: bit 0 for used buffers, from the event until the acknowledgement.
+ * Proves MMIO-INTERRUPT-SET, MMIO-INTERRUPT-OTHERS.
+ */
 static void used_interrupt(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){0});
@@ -150,7 +158,10 @@ static void used_interrupt(struct suite *s)
     assert_int_equal(rd(s, DRV_MMIO_INTERRUPT_STATUS), 0);
 }
 
-/* Bit 1 for the configuration; both at once, acknowledged one by one. */
+/*
+ * Bit 1 for the configuration; both at once, acknowledged one by one.
+ * Proves MMIO-INTERRUPT-SET, MMIO-INTERRUPT-OTHERS.
+ */
 static void both_interrupts(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){0});
@@ -163,7 +174,10 @@ static void both_interrupts(struct suite *s)
     assert_int_equal(rd(s, DRV_MMIO_INTERRUPT_STATUS), 0);
 }
 
-/* An event between reading the status and acknowledging the earlier one is not lost. */
+/*
+ * An event between reading the status and acknowledging the earlier one is not lost.
+ * Proves MMIO-INTERRUPT-SET.
+ */
 static void interrupt_during_ack(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){0});
@@ -184,7 +198,7 @@ static void interrupt_during_ack(struct suite *s)
     }
 }
 
-/* What the driver did not want to hear of sets no bit. */
+/* What the driver did not want to hear of sets no bit. Proves MMIO-INTERRUPT-OTHERS. */
 static void suppressed_sets_no_bit(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){.without = DRV_F_EVENT_IDX});
@@ -195,10 +209,13 @@ static void suppressed_sets_no_bit(struct suite *s)
     assert_int_equal(io_collect(s, TEST_QUEUE_A), 1);
 }
 
-/* 4.2.2.1, 4.2.3.1: a reset clears InterruptStatus and all QueueReady, and forgets selectors. */
+/*
+ * 4.2.2.1, 4.2.3.1: a reset clears InterruptStatus and all QueueReady, and forgets selectors.
+ * Proves MMIO-RESET-INTERRUPTS, MMIO-RESET-READY, MMIO-QUEUE-RESET-INITIAL.
+ */
 static void reset_clears(struct suite *s)
 {
-    suite_up(s, &(struct suite_setup){0});
+    suite_up(s, &(struct suite_setup){.features = DRV_F_RING_RESET});
     io_send(s, &(struct io){.op = TEST_CONFIG});
     suite_settle(s);
     wr(s, DRV_MMIO_QUEUE_SEL, TEST_QUEUE_B);
@@ -217,7 +234,10 @@ static void reset_clears(struct suite *s)
     }
 }
 
-/* 4.2.2.1: QueueReset; both registers read 0 when it is done. */
+/*
+ * 4.2.2.1: QueueReset; both registers read 0 when it is done.
+ * Proves MMIO-QUEUE-RESET-ENABLED, MMIO-QUEUE-RESET-OVER.
+ */
 static void queue_reset(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){.features = DRV_F_RING_RESET});
@@ -242,7 +262,10 @@ static void queue_reset_not_negotiated(struct suite *s)
     io_alive(s, TEST_QUEUE_A);
 }
 
-/* 4.2.2.1: length and base of a shared memory region that is not there are all ones. */
+/*
+ * 4.2.2.1: length and base of a shared memory region that is not there are all ones.
+ * Proves MMIO-SHARED-MEMORY.
+ */
 static void no_shared_memory(struct suite *s)
 {
     static const uint32_t ids[] = {0, 1, 255, UINT32_MAX};
@@ -257,7 +280,10 @@ static void no_shared_memory(struct suite *s)
     }
 }
 
-/* 2.9, 4.2.3.3: the word of a kick with NOTIFICATION_DATA; whatever it says, the ring counts. */
+/*
+ * 2.9, 4.2.3.3: the word of a kick with NOTIFICATION_DATA; whatever it says, the ring counts.
+ * Proves KICK-DATA, MMIO-KICK-DATA.
+ */
 static void notification_data(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){.features = DRV_F_NOTIFICATION_DATA, .size = 8});
@@ -284,7 +310,10 @@ static uint64_t config(struct suite *s, uint32_t off, unsigned size, int *result
     return value;
 }
 
-/* 4.2.2.2: 1, 2 and 4 bytes as the fields need; single bytes of wider fields; we take 8, too. */
+/*
+ * 4.2.2.2: 1, 2 and 4 bytes as the fields need; single bytes of wider fields; we take 8, too.
+ * Proves MMIO-CONFIG.
+ */
 static void config_widths(struct suite *s)
 {
     const uint64_t magic = TEST_CONFIG_MAGIC_VALUE;
@@ -306,7 +335,10 @@ static void config_widths(struct suite *s)
     assert_int_equal(config(s, 0xfc, 4, &result), 0);
 }
 
-/* Linux's order at probe, to the letter, with Linux's double status reads. */
+/*
+ * Linux's order at probe, to the letter, with Linux's double status reads.
+ * Proves INIT-SEQUENCE, MMIO-STATUS.
+ */
 static void linux_probe(struct suite *s)
 {
     uint32_t ok;

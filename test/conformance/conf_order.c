@@ -24,7 +24,7 @@ static struct io *hold(struct suite *s, uint64_t seed, uint32_t payload, uint32_
                       });
 }
 
-/* 2.7: a device may answer in any order. */
+/* 2.7: a device may answer in any order. Proves QUEUE-ANY-ORDER. */
 static void any_order(struct suite *s)
 {
     struct io *held[HELD];
@@ -100,7 +100,10 @@ static void by_the_other_queue(struct suite *s)
     }
 }
 
-/* 2.7.9.1, 2.8.8: with IN_ORDER the used order is the available order, whatever the model does. */
+/*
+ * 2.7.9.1, 2.8.8: with IN_ORDER the used order is the available order, whatever the model does.
+ * Proves IN-ORDER.
+ */
 static void kept_in_order(struct suite *s)
 {
     suite_up(s, &in_order);
@@ -117,7 +120,7 @@ static void kept_in_order(struct suite *s)
     }
 }
 
-/* Nothing is answered before what came earlier, even if it is ready. */
+/* Nothing is answered before what came earlier, even if it is ready. Proves IN-ORDER. */
 static void waits_for_earlier(struct suite *s)
 {
     struct io *held;
@@ -136,8 +139,9 @@ static void waits_for_earlier(struct suite *s)
 }
 
 /*
- * Buffers that one used element skips count as written completely: a batch must not skip a short
- * or refused one. The lengths tell (they are checked for every answer).
+ * Buffers that one used element skips count as written completely: a batch must not skip a short or
+ * refused one. The lengths tell (they are checked for every answer).
+ * Proves SPLIT-IN-ORDER-SKIPPED, PACKED-IN-ORDER-SKIPPED.
  */
 static void short_ones_not_skipped(struct suite *s)
 {
@@ -158,6 +162,53 @@ static void short_ones_not_skipped(struct suite *s)
         io_submit(s, TEST_QUEUE_A);
         io_drain(s, TEST_QUEUE_A);
         io_recycle(s);
+    }
+}
+
+/*
+ * 2.7.9, 2.8.8: a batch that is filled to the last byte takes one element, in its first one's
+ * place.
+ * Proves SPLIT-IN-ORDER-BATCH, PACKED-IN-ORDER-BATCH.
+ */
+static void one_element_for_a_batch(struct suite *s)
+{
+    struct drv_ring *ring = &s->ring[TEST_QUEUE_A];
+    struct io *ios[5];
+
+    suite_up(s, &in_order);
+    for (unsigned round = 0; round < 3; round++) {
+        uint16_t first = ring->next_avail, id;
+        uint32_t wide, len;
+
+        for (uint16_t i = 0; i < 5; i++) {
+            ios[i] =
+                io_add(s, &(struct io){.op = TEST_FILL, .seed = i, .arg = 9 + i, .room = 9 + i});
+            if (!ring->packed)
+                drv_poke64(s->mem, ring->device + 4 + 8 * ((first + i) % ring->size), UINT64_MAX);
+        }
+        io_submit(s, TEST_QUEUE_A);
+        suite_settle(s);
+        for (uint16_t i = 0; i < 5; i++) {
+            uint16_t place = (uint16_t)(first + (ring->packed ? 2 * i : i)), flags = 0;
+            uint64_t addr;
+
+            if (ring->packed) {
+                drv_packed_read(ring, place, &addr, &len, &id, &flags);
+                assert_int_equal(!!(flags & DRV_DESC_USED),
+                                 i == 0); /* the other ones are as they were */
+                wide = id;
+            } else {
+                drv_split_used_elem(ring, place, &wide, &len);
+                assert_int_equal(wide != UINT32_MAX, i == 0);
+            }
+            if (i == 0) {
+                assert_int_equal(wide, ios[4]->id);
+                assert_int_equal(len, 13);
+            }
+        }
+        if (!ring->packed)
+            assert_int_equal(drv_split_used_idx(ring), (uint16_t)(first + 5));
+        io_drain(s, TEST_QUEUE_A);
     }
 }
 
@@ -241,6 +292,7 @@ const struct suite_test conf_order_tests[] = {
     {"in_order.kept", kept_in_order, 0, SUITE_ANY},
     {"in_order.waits_for_earlier", waits_for_earlier, 0, SUITE_ANY},
     {"in_order.short_ones_not_skipped", short_ones_not_skipped, 0, SUITE_ANY},
+    {"in_order.one_element_for_a_batch", one_element_for_a_batch, 0, SUITE_ANY},
     {"in_order.load", in_order_load, RIG_IN_PROCESS, SUITE_ANY},
     {"in_order.after_reset", in_order_after_reset, 0, SUITE_ANY},
     {"in_order.not_negotiated", ordered_without_feature, 0, SUITE_ANY},

@@ -21,7 +21,10 @@ static struct slot slot_of(struct suite *s, uint16_t index)
     return slot;
 }
 
-/* 2.8.4, 2.8.6: one used descriptor per chain: id and length in the first slot, nothing else. */
+/*
+ * 2.8.4, 2.8.6: one used descriptor per chain: id and length in the first slot, nothing else.
+ * Proves PACKED-ONE-USED, PACKED-USED-BITS, PACKED-USED-LENGTH, QUEUE-USED-LENGTH.
+ */
 static void one_used_descriptor(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){.size = 32, .without = DRV_F_INDIRECT});
@@ -54,7 +57,10 @@ static void one_used_descriptor(struct suite *s)
     }
 }
 
-/* 2.8.3: the WRITE flag of a used descriptor says whether anything was written. */
+/*
+ * 2.8.3: the WRITE flag of a used descriptor says whether anything was written.
+ * Proves PACKED-WRITE-FLAG.
+ */
 static void write_flag(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){0});
@@ -68,7 +74,7 @@ static void write_flag(struct suite *s)
     }
 }
 
-/* 2.8.1: chains straddle the end of rings of every size, over many laps. */
+/* 2.8.1: chains straddle the end of rings of every size, over many laps. Proves PACKED-WRAP. */
 static void wrap_anywhere(struct suite *s)
 {
     static const uint16_t sizes[] = {3, 4, 5, 7, 11, 13, 16};
@@ -107,7 +113,7 @@ static void wrap_in_batches(struct suite *s)
     }
 }
 
-/* 2.8.1: 70000 descriptors: more than any 16-bit position could hide. */
+/* 2.8.1: 70000 descriptors: more than any 16-bit position could hide. Proves PACKED-WRAP. */
 static void many_laps(struct suite *s)
 {
     struct drv_ring *ring = ring_a(s);
@@ -149,6 +155,7 @@ static void many_laps(struct suite *s)
 /*
  * 2.8.6: an answer goes to the next used position, over descriptors of chains still in work. What
  * was taken must therefore not be read again.
+ * Proves PACKED-USED-IN-ORDER.
  */
 static void answers_overwrite_chains(struct suite *s)
 {
@@ -173,7 +180,10 @@ static void answers_overwrite_chains(struct suite *s)
     }
 }
 
-/* 2.8.6: the buffer id is the driver's; the device gives it back as it is, from the last slot. */
+/*
+ * 2.8.6: the buffer id is the driver's; the device gives it back as it is, from the last slot.
+ * Proves PACKED-ID-LAST.
+ */
 static void id_is_opaque(struct suite *s)
 {
     static const uint16_t ids[] = {0, 63, 64, 0x8000, 0xbeef, 0xffff};
@@ -194,7 +204,10 @@ static void id_is_opaque(struct suite *s)
     }
 }
 
-/* 2.8.2: the device looks at one place; a slot further on that looks available is not. */
+/*
+ * 2.8.2: the device looks at one place; a slot further on that looks available is not.
+ * Proves PACKED-ONE-PLACE, PACKED-TAKEN-IN-ORDER.
+ */
 static void ring_order(struct suite *s)
 {
     uint64_t out;
@@ -215,6 +228,38 @@ static void ring_order(struct suite *s)
     assert_int_equal(slot_of(s, 1).id, 7);
 }
 
+/*
+ * 2.8.15: what was available a lap ago is not, whatever its USED bit says.
+ * Proves PACKED-AVAIL-SEEN.
+ */
+static void last_lap(struct suite *s)
+{
+    const uint16_t before = drv_packed_avail_bits(true), now = drv_packed_avail_bits(false);
+    uint64_t out;
+
+    suite_up(s, &(struct suite_setup){.size = 4, .without = DRV_F_INDIRECT});
+    for (unsigned i = 0; i < 4; i++)
+        io_do(s, {.op = TEST_ECHO, .seed = i});
+    out = drv_alloc(s->mem, TEST_HEADER, 8);
+    drv_poke32(s->mem, out, TEST_ECHO);
+    for (unsigned i = 0; i < 3; i++) {
+        const uint16_t stale[] = {before | DRV_DESC_USED, before, now & (uint16_t)~DRV_DESC_USED};
+        struct slot was, is;
+
+        drv_packed_desc(s->mem, ring_a(s)->desc, 0, out, TEST_HEADER, 7, stale[i]);
+        was = slot_of(s, 0);
+        s->t->ops->kick(s->t, TEST_QUEUE_A, 0);
+        suite_settle(s);
+        is = slot_of(s, 0);
+        assert_memory_equal(&is, &was, sizeof(is));
+    }
+    drv_packed_desc(s->mem, ring_a(s)->desc, 0, out, TEST_HEADER, 7, now);
+    s->t->ops->kick(s->t, TEST_QUEUE_A, 0);
+    suite_settle(s);
+    assert_int_equal(slot_of(s, 0).flags & (DRV_DESC_AVAIL | DRV_DESC_USED), 0);
+    assert_int_equal(slot_of(s, 0).id, 7);
+}
+
 const struct suite_test conf_packed_tests[] = {
     {"packed.used.one_descriptor", one_used_descriptor, 0, SUITE_PACKED},
     {"packed.used.write_flag", write_flag, 0, SUITE_PACKED},
@@ -224,5 +269,6 @@ const struct suite_test conf_packed_tests[] = {
     {"packed.wrap.in_batches", wrap_in_batches, 0, SUITE_PACKED},
     {"packed.wrap.many_laps", many_laps, 0, SUITE_PACKED},
     {"packed.avail.ring_order", ring_order, 0, SUITE_PACKED},
+    {"packed.avail.last_lap", last_lap, 0, SUITE_PACKED},
     {0},
 };

@@ -26,7 +26,7 @@ static void do_single_laps(struct suite *s, unsigned queue, unsigned requests)
     }
 }
 
-/* 4.2.2 QueueSizeMax: 0 for a queue that does not exist. */
+/* 4.2.2 QueueSizeMax: 0 for a queue that does not exist. Proves MMIO-QUEUE-MAX. */
 static void max_offered(struct suite *s)
 {
     static const unsigned absent[] = {TEST_QUEUES, 4, 64, 255, 256, 0xffff};
@@ -47,7 +47,7 @@ static void size_one(struct suite *s)
         do_laps(s, TEST_QUEUE_A, 20);
 }
 
-/* 2.7: a power of two, up to what is offered. */
+/* 2.7: a power of two, up to what is offered. Proves SPLIT-SIZES, MMIO-QUEUE-SIZE. */
 static void every_power(struct suite *s)
 {
     suite_start(s, NULL);
@@ -57,7 +57,7 @@ static void every_power(struct suite *s)
     }
 }
 
-/* 2.8.10.1: a packed ring may have any size. */
+/* 2.8.10.1: a packed ring may have any size. Proves PACKED-SIZES, MMIO-QUEUE-SIZE. */
 static void every_packed_size(struct suite *s)
 {
     static const uint16_t sizes[] = {2, 3, 5, 7, 31, 100, 255, 256};
@@ -69,7 +69,7 @@ static void every_packed_size(struct suite *s)
     }
 }
 
-/* 2.7, 2.8: 32768 is the largest; all of it in flight at once. */
+/* 2.7, 2.8: 32768 is the largest; all of it in flight at once. Proves SPLIT-SIZES, PACKED-SIZES. */
 static void largest(struct suite *s)
 {
     struct suite_setup setup = {
@@ -110,7 +110,7 @@ static void largest(struct suite *s)
     }
 }
 
-/* A size that cannot be is not taken, and shows. */
+/* A size that cannot be is not taken, and shows. Proves SPLIT-SIZES, PACKED-SIZES. */
 static void size_refused(struct suite *s)
 {
     static const uint16_t split[] = {0, 3, 12, 255, 512, 0x8000, 0xffff};
@@ -178,15 +178,67 @@ static void independent(struct suite *s)
     io_wait(s, held[3]);
 }
 
+/*
+ * 2.7.13.3, 2.8.12: several chains behind one update; all are served, in the order of the ring.
+ * Proves SPLIT-AVAIL-INDEX, PACKED-TAKEN-IN-ORDER.
+ */
+static void batch_in_order(struct suite *s)
+{
+    unsigned first;
+
+    suite_up(s, &(struct suite_setup){.size = 64});
+    for (unsigned n = 1; n <= 32; n++) {
+        first = s->nios;
+        for (unsigned i = 0; i < n; i++)
+            io_add(s, &(struct io){.op = TEST_ECHO, .seed = i, .payload = 9, .room = 9});
+        io_submit(s, TEST_QUEUE_A);
+        io_drain(s, TEST_QUEUE_A);
+        for (unsigned i = 0; i < n; i++)
+            assert_int_equal(s->ios[first + i].turn, s->ios[first].turn + i);
+    }
+}
+
+/*
+ * 2.7, 2.8.10.1: areas aligned to no more than they have to be, far apart and the wrong way round.
+ * Proves SPLIT-AREAS, PACKED-AREAS.
+ */
+static void least_alignment(struct suite *s)
+{
+    struct drv_ring *ring = &s->ring[TEST_QUEUE_A];
+    uint64_t at;
+
+    suite_up(s, &(struct suite_setup){.no_queues = true, .not_ready = true});
+    suite_ring(s, TEST_QUEUE_A, 32, 32);
+    suite_ring(s, TEST_QUEUE_B, 32, 32);
+    at = drv_alloc(s->mem, 3 * RIG_REGION, RIG_REGION);
+    ring->device = at + 4;
+    ring->driver = at + RIG_REGION + (suite_packed(s) ? 4 : 2);
+    ring->desc = at + 2 * RIG_REGION + 16;
+    ring->device_host = drv_ptr(s->mem, ring->device, drv_device_bytes(ring));
+    ring->driver_host = drv_ptr(s->mem, ring->driver, drv_driver_bytes(ring));
+    ring->desc_host = drv_ptr(s->mem, ring->desc, drv_desc_bytes(ring));
+    drv_ring_reset(ring);
+    s->mark = s->mem->used;
+    for (unsigned queue = TEST_QUEUE_A; queue <= TEST_QUEUE_B; queue++)
+        assert_true(drv_queue_setup(s->t, queue, &s->ring[queue]));
+    drv_ready(s->t);
+    do_laps(s, TEST_QUEUE_A, 100);
+    do_laps(s, TEST_QUEUE_B, 10);
+}
+
 static uint64_t reset_feature(const struct suite *s)
 {
     return s->rig->caps & RIG_REGISTERS ? DRV_F_RING_RESET : 0;
 }
 
-/* 2.6.1: what was in flight is gone, nothing is written or notified. */
+/*
+ * 2.6.1: what was in flight is gone, what comes later is not looked at; nothing is written or
+ * notified.
+ * Proves QUEUE-RESET-NO-REQUESTS, QUEUE-RESET-NO-NOTIFICATIONS, MMIO-QUEUE-RESET.
+ */
 static void reset_drops(struct suite *s)
 {
-    struct io *held[5];
+    struct io *held[5], *late;
 
     suite_up(s, &(struct suite_setup){.features = reset_feature(s)});
     for (unsigned i = 0; i < 5; i++)
@@ -205,9 +257,17 @@ static void reset_drops(struct suite *s)
     for (unsigned i = 0; i < 5; i++)
         io_untouched(s, held[i]);
     io_alive(s, TEST_QUEUE_B);
+    late = io_add(s, &(struct io){.op = TEST_ECHO, .payload = 9, .room = 9});
+    drv_ring_publish(&s->ring[TEST_QUEUE_A]);
+    drv_kick(s->t, TEST_QUEUE_A, &s->ring[TEST_QUEUE_A]);
+    io_none(s, TEST_QUEUE_A);
+    io_untouched(s, late);
 }
 
-/* 2.6.1.1: the queue may come back with another size and elsewhere, from index 0. */
+/*
+ * 2.6.1.1: the queue may come back with another size and elsewhere, from index 0.
+ * Proves QUEUE-RESET-DEFAULTS, QUEUE-RESET-NEW-SETUP, MMIO-QUEUE-RESET.
+ */
 static void reset_recycles(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){.features = reset_feature(s), .size = 8});
@@ -272,8 +332,10 @@ const struct suite_test conf_queue_tests[] = {
     {"queue.size.refused", size_refused, RIG_STATUS, SUITE_ANY},
     {"queue.set_up.only_one", only_one, 0, SUITE_ANY},
     {"queue.set_up.none", none, 0, SUITE_ANY},
+    {"queue.set_up.least_alignment", least_alignment, 0, SUITE_ANY},
     {"queue.independent", independent, 0, SUITE_ANY},
-    {"queue.reset.drops", reset_drops, RIG_QUEUE_RESET, SUITE_ANY},
+    {"queue.batch_in_order", batch_in_order, 0, SUITE_ANY},
+    {"queue.reset.drops", reset_drops, RIG_QUEUE_RESET | RIG_KICK_ANY, SUITE_ANY},
     {"queue.reset.recycles", reset_recycles, RIG_QUEUE_RESET, SUITE_ANY},
     {"queue.reset.leaves_others", reset_leaves_others, RIG_QUEUE_RESET, SUITE_ANY},
     {"queue.reset.storm", reset_storm, RIG_QUEUE_RESET, SUITE_ANY},

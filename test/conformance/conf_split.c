@@ -7,7 +7,10 @@ static struct drv_ring *ring_a(struct suite *s)
     return &s->ring[TEST_QUEUE_A];
 }
 
-/* 2.7.8: the element's id is the head's index, the length what was written; then the index. */
+/*
+ * 2.7.8: the element's id is the head's index, the length what was written; then the index.
+ * Proves SPLIT-USED-ID, QUEUE-USED-LENGTH.
+ */
 static void used_element(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){.without = DRV_F_INDIRECT});
@@ -30,7 +33,7 @@ static void used_element(struct suite *s)
     }
 }
 
-/* 2.7.8: a request that only reads has length 0. */
+/* 2.7.8: a request that only reads has length 0. Proves QUEUE-USED-LENGTH. */
 static void read_only_length(struct suite *s)
 {
     struct io *io;
@@ -40,7 +43,7 @@ static void read_only_length(struct suite *s)
     assert_int_equal(io->len, 0);
 }
 
-/* The device writes the used ring and nothing else of the queue. */
+/* The device writes the used ring and nothing else of the queue. Proves SPLIT-USED-ONLY-AREA. */
 static void only_used_ring_written(struct suite *s)
 {
     uint8_t desc[16 * 16], avail[6 + 2 * 16];
@@ -66,7 +69,10 @@ static void only_used_ring_written(struct suite *s)
     }
 }
 
-/* 2.7.6, 2.7.8: indices run freely through 65535 to 0. */
+/*
+ * 2.7.6, 2.7.8: indices run freely through 65535 to 0.
+ * Proves SPLIT-USED-INDEX, SPLIT-AVAIL-INDEX.
+ */
 static void index_wraps(struct suite *s)
 {
     struct drv_ring *ring = ring_a(s);
@@ -113,24 +119,10 @@ static void scattered_descriptors(struct suite *s)
     }
 }
 
-/* 2.7.13.3: several chains behind one index update; all are served, in the order of the ring. */
-static void batch_in_order_of_ring(struct suite *s)
-{
-    unsigned first;
-
-    suite_up(s, &(struct suite_setup){.size = 64});
-    for (unsigned n = 1; n <= 32; n++) {
-        first = s->nios;
-        for (unsigned i = 0; i < n; i++)
-            io_add(s, &(struct io){.op = TEST_ECHO, .seed = i, .payload = 9, .room = 9});
-        io_submit(s, TEST_QUEUE_A);
-        io_drain(s, TEST_QUEUE_A);
-        for (unsigned i = 0; i < n; i++)
-            assert_int_equal(s->ios[first + i].turn, s->ios[first].turn + i);
-    }
-}
-
-/* 2.7.10: with EVENT_IDX the used ring's flags are 0, without they are 0 or 1. */
+/*
+ * 2.7.10: with EVENT_IDX the used ring's flags are 0, without they are 0 or 1.
+ * Proves SPLIT-FLAGS-0-OR-1, SPLIT-FLAGS-0.
+ */
 static void used_flags(struct suite *s)
 {
     struct drv_ring *ring = ring_a(s);
@@ -155,6 +147,5 @@ const struct suite_test conf_split_tests[] = {
     {"split.used.only_area_written", only_used_ring_written, 0, SUITE_SPLIT},
     {"split.wrap.index_65536", index_wraps, 0, SUITE_SPLIT},
     {"split.chain.scattered", scattered_descriptors, 0, SUITE_SPLIT},
-    {"split.chain.batch_in_order", batch_in_order_of_ring, 0, SUITE_SPLIT},
     {0},
 };

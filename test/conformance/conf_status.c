@@ -7,7 +7,10 @@ static uint8_t status(struct suite *s)
     return s->t->ops->status(s->t);
 }
 
-/* 2.1.2: the device initializes the status to 0 upon reset. */
+/*
+ * 2.1.2: the device initializes the status to 0 upon reset.
+ * Proves STATUS-STARTS-AT-ZERO, RESET-STATUS.
+ */
 static void reset_status_zero(struct suite *s)
 {
     suite_start(s, NULL);
@@ -17,7 +20,7 @@ static void reset_status_zero(struct suite *s)
     assert_int_equal(status(s), 0);
 }
 
-/* 2.1: each bit the driver sets is there when it reads back. */
+/* 2.1: each bit the driver sets is there when it reads back. Proves STATUS-READS-BACK. */
 static void bits_accumulate(struct suite *s)
 {
     uint8_t now = 0;
@@ -72,7 +75,26 @@ static void needs_reset_is_ours(struct suite *s)
     assert_int_equal(status(s), DRV_S_ACKNOWLEDGE);
 }
 
-/* 2.4: a reset works from every state, and everything works after it. */
+/*
+ * SUSPEND means nothing unless it was negotiated, whenever it is written.
+ * Proves SUSPEND-NOT-NEGOTIATED.
+ */
+static void suspend_not_negotiated(struct suite *s)
+{
+    const uint8_t live = DRV_S_ACKNOWLEDGE | DRV_S_DRIVER | DRV_S_FEATURES_OK | DRV_S_DRIVER_OK;
+
+    suite_start(s, NULL);
+    s->t->ops->set_status(s->t, DRV_S_ACKNOWLEDGE | DRV_S_SUSPEND);
+    assert_int_equal(status(s), DRV_S_ACKNOWLEDGE);
+    suite_negotiate(s, &(struct suite_setup){0});
+    for (unsigned i = 0; i < 3; i++) {
+        s->t->ops->set_status(s->t, live | DRV_S_SUSPEND);
+        assert_int_equal(status(s), live);
+        io_alive(s, TEST_QUEUE_A);
+    }
+}
+
+/* 2.4: a reset works from every state, and everything works after it. Proves RESET-STATUS. */
 static void reset_from_every_state(struct suite *s)
 {
     suite_start(s, NULL);
@@ -96,7 +118,10 @@ static void reset_from_every_state(struct suite *s)
     }
 }
 
-/* 2.4.1: no ring access and no notification after a reset, whatever was in work. */
+/*
+ * 2.4.1: no ring access and no notification after a reset, whatever was in work.
+ * Proves RESET-NO-NOTIFICATIONS, RESET-NO-QUEUES, CLEANUP-NOT-LIVE.
+ */
 static void reset_forgets_requests(struct suite *s)
 {
     struct io *held[8];
@@ -120,7 +145,10 @@ static void reset_forgets_requests(struct suite *s)
         io_untouched(s, held[i]);
 }
 
-/* The same, with kicks that come too late. */
+/*
+ * The same, with kicks that come too late.
+ * Proves RESET-NO-NOTIFICATIONS, RESET-NO-QUEUES, CLEANUP-NOT-LIVE.
+ */
 static void kick_after_reset(struct suite *s)
 {
     struct io *io;
@@ -137,7 +165,32 @@ static void kick_after_reset(struct suite *s)
     assert_false(suite_interrupted(s, TEST_QUEUE_A));
 }
 
-/* 3.1.1, 2.1.2: nothing is consumed or notified before DRIVER_OK. */
+/*
+ * What happens to the device itself after a reset is no news for a driver that is not there.
+ * Proves RESET-NO-NOTIFICATIONS.
+ */
+static void silent_after_reset(struct suite *s)
+{
+    static const uint8_t bytes[8] = {1};
+
+    suite_up(s, &(struct suite_setup){0});
+    assert_true(s->t->ops->reset(s->t));
+    suite_interrupted(s, ANYHV_CONFIG);
+    assert_int_equal(anyhv_config_set(s->rig->dev, TEST_CONFIG_VALUE, bytes, 8), ANYHV_OK);
+    assert_false(suite_interrupted(s, ANYHV_CONFIG));
+    suite_negotiate(s, &(struct suite_setup){.not_ready = true});
+    assert_int_equal(anyhv_config_set(s->rig->dev, TEST_CONFIG_VALUE, bytes, 8), ANYHV_OK);
+    assert_false(suite_interrupted(s, ANYHV_CONFIG));
+    drv_ready(s->t);
+    io_alive(s, TEST_QUEUE_A);
+    assert_int_equal(anyhv_config_set(s->rig->dev, TEST_CONFIG_VALUE, bytes, 8), ANYHV_OK);
+    assert_true(suite_interrupted(s, ANYHV_CONFIG));
+}
+
+/*
+ * 3.1.1, 2.1.2: nothing is consumed or notified before DRIVER_OK.
+ * Proves STATUS-NO-BUFFERS-EARLY, STATUS-NO-NOTIFICATION-EARLY.
+ */
 static void driver_ok_required(struct suite *s)
 {
     struct io *io;
@@ -153,7 +206,10 @@ static void driver_ok_required(struct suite *s)
     io_wait(s, io);
 }
 
-/* Linux adds buffers before DRIVER_OK and kicks after; others never kick for those. */
+/*
+ * Linux adds buffers before DRIVER_OK and kicks after; others never kick for those.
+ * Proves CLEANUP-LIVE.
+ */
 static void driver_ok_looks_at_rings(struct suite *s)
 {
     struct io *a, *b;
@@ -183,7 +239,10 @@ static void start_stop(struct suite *s)
     }
 }
 
-/* 2.1.2: a device that cannot go on sets NEEDS_RESET, and tells a running driver so. */
+/*
+ * 2.1.2: a device that cannot go on sets NEEDS_RESET, and tells a running driver so.
+ * Proves STATUS-NEEDS-RESET, STATUS-NEEDS-RESET-TOLD, CONFIG-CHANGE-NEEDS-RESET.
+ */
 static void needs_reset_visible(struct suite *s)
 {
     suite_up(s, &(struct suite_setup){0});
@@ -239,12 +298,14 @@ const struct suite_test conf_status_tests[] = {
     {"core.reset.from_every_state", reset_from_every_state, RIG_STATUS, SUITE_ANY},
     {"core.reset.forgets_requests", reset_forgets_requests, 0, SUITE_ANY},
     {"core.reset.kick_after", kick_after_reset, RIG_KICK_ANY, SUITE_ANY},
+    {"core.reset.silent_after", silent_after_reset, RIG_IN_PROCESS | RIG_CONFIG_IRQ, SUITE_ANY},
     {"core.reset.storm", reset_storm, 0, SUITE_ANY},
     {"core.status.bits_accumulate", bits_accumulate, RIG_STATUS, SUITE_ANY},
     {"core.status.bits_stay", bits_stay, RIG_STATUS, SUITE_ANY},
     {"core.status.same_again", same_status_again, RIG_STATUS, SUITE_ANY},
     {"core.status.several_bits_at_once", several_bits_at_once, RIG_STATUS, SUITE_ANY},
     {"core.status.failed_then_reset", failed_then_reset, RIG_STATUS, SUITE_ANY},
+    {"core.suspend.not_negotiated", suspend_not_negotiated, RIG_STATUS, SUITE_ANY},
     {"core.driver_ok.required", driver_ok_required, RIG_STATUS | RIG_KICK_ANY, SUITE_ANY},
     {"core.driver_ok.looks_at_rings", driver_ok_looks_at_rings, 0, SUITE_ANY},
     {"core.driver_ok.start_stop", start_stop, RIG_IN_PROCESS, SUITE_ANY},

@@ -14,6 +14,7 @@ static const struct rig_loopback mmio_bounce = {.bounce = true};
 static const struct rig_loopback mmio_maps = {.bounce = true, .map_only = true, .map_max = 24};
 static const struct rig_loopback native = {.native = true};
 static const struct rig_loopback native_regions = {.native = true, .regions = 64};
+static const struct rig_loopback native_tracked = {.native = true, .track = true};
 static const struct rig_loopback native_bounce = {.native = true, .bounce = true};
 static const struct rig_loopback native_maps = {
     .native = true, .bounce = true, .map_only = true, .map_max = 4096};
@@ -26,7 +27,7 @@ static const struct rig_loopback native_maps = {
 #define WHOLE  RIG_LARGE_AREAS
 #define REGS   RIG_REGISTERS
 #define MANY   RIG_LB_REGIONS
-#define FAULTS RIG_LB_FAULTS
+#define FAULTS (RIG_LB_FAULTS | RIG_OPS)
 
 struct rig loopback_rigs[] = {
     RIG("mmio-split", mmio, REGS | WHOLE, ALL),
@@ -41,6 +42,8 @@ struct rig loopback_rigs[] = {
     RIG("native-packed", native, WHOLE, PLAIN | DRV_F_PACKED),
     RIG("native-split-regions", native_regions, MANY, ALL),
     RIG("native-packed-regions", native_regions, MANY, ALL | DRV_F_PACKED),
+    RIG("native-split-tracked", native_tracked, WHOLE, ALL),
+    RIG("native-packed-tracked", native_tracked, WHOLE, ALL | DRV_F_PACKED),
     RIG("native-split-bounce", native_bounce, WHOLE | FAULTS, ALL),
     RIG("native-packed-bounce", native_bounce, WHOLE | FAULTS, ALL | DRV_F_PACKED),
     RIG("native-split-maps", native_maps, WHOLE | FAULTS, PLAIN),

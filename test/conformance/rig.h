@@ -30,6 +30,8 @@ enum rig_caps {
     RIG_QUEUE_MAX = 1 << 11,  /* queue_max tells 0 for a queue that does not exist */
     RIG_KICK_ANY = 1 << 12,   /* a kick of a queue that is absent or not set up is possible */
     RIG_LARGE_AREAS = 1 << 13, /* a ring area of 512 KiB fits into one region */
+    RIG_OPS = 1 << 14, /* RIG_IN_PROCESS, and every access to a buffer goes through memory ops */
+    RIG_SUSPEND = 1 << 15, /* SUSPEND is offered */
 };
 
 struct rig_options {

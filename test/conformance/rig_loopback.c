@@ -161,6 +161,7 @@ static bool attach(struct rig *rig, bool resume)
     const struct anyhv_loopback_options options = {
         .native = how->native,
         .bounce = how->bounce,
+        .track = how->track,
         .map_only = how->map_only,
         .map_max = how->map_max,
         .regions = how->regions,

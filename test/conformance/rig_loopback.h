@@ -12,13 +12,15 @@ struct rig_loopback {
     bool native;
     bool bounce, map_only;
     uint32_t map_max, regions;
+    bool track; /* writes are reported: the long way for every request */
 };
 
 extern const struct rig_ops rig_loopback_ops;
 
-#define RIG_LOOPBACK_CAPS                                                                      \
-    (RIG_COUNTERS | RIG_IN_PROCESS | RIG_QUIESCE | RIG_MIGRATE | RIG_CRASH | RIG_QUEUE_RESET | \
-     RIG_CONFIG | RIG_CONFIG_IRQ | RIG_STATUS | RIG_GENERATION | RIG_QUEUE_MAX | RIG_KICK_ANY)
+#define RIG_LOOPBACK_CAPS                                                                       \
+    (RIG_COUNTERS | RIG_IN_PROCESS | RIG_QUIESCE | RIG_MIGRATE | RIG_CRASH | RIG_QUEUE_RESET |  \
+     RIG_CONFIG | RIG_CONFIG_IRQ | RIG_STATUS | RIG_GENERATION | RIG_QUEUE_MAX | RIG_KICK_ANY | \
+     RIG_SUSPEND)
 
 /* Caps of some loopback rigs, for test/hostile. */
 enum {

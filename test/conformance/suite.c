@@ -208,7 +208,6 @@ int suite_main(const char *group, struct rig *rigs, unsigned count,
     struct CMUnitTest *tests = checked(calloc(n + 1u, sizeof(*tests)));
     int result;
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
     list(rigs, count, lists, entries);
     for (unsigned i = 0; i < n; i++) {
         size_t size = strlen(entries[i].rig->name) + strlen(entries[i].test->id) + 2;
@@ -223,9 +222,7 @@ int suite_main(const char *group, struct rig *rigs, unsigned count,
             .initial_state = &entries[i],
         };
     }
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
-    result = _cmocka_run_group_tests(group, tests, n, NULL, NULL);
+    result = test_run(group, tests, n, argc, argv);
     for (unsigned i = 0; i < n; i++)
         free(entries[i].name);
     free(tests);

@@ -454,10 +454,15 @@ static int test_load(struct anyhv_dev *dev, const void *buf, size_t len)
 
 #define MAGIC_BYTES 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x80
 
+#define CONFIG(variant)                                                                       \
+    {                                                                                         \
+        MAGIC_BYTES, [TEST_CONFIG_VARIANT] = (variant), [TEST_CONFIG_OPTIONAL] = MAGIC_BYTES, \
+    }
+
 static const uint8_t initial_config[TEST_VARIANTS][TEST_CONFIG_LEN] = {
-    [TEST_PLAIN] = {MAGIC_BYTES, [TEST_CONFIG_VARIANT] = TEST_PLAIN},
-    [TEST_ORDERED] = {MAGIC_BYTES, [TEST_CONFIG_VARIANT] = TEST_ORDERED},
-    [TEST_LARGE] = {MAGIC_BYTES, [TEST_CONFIG_VARIANT] = TEST_LARGE},
+    [TEST_PLAIN] = CONFIG(TEST_PLAIN),
+    [TEST_ORDERED] = CONFIG(TEST_ORDERED),
+    [TEST_LARGE] = CONFIG(TEST_LARGE),
 };
 
 #define TEST_OPS(variant, entries, in_order)                                                  \

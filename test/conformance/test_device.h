@@ -88,7 +88,7 @@ enum test_info {
 
 /*
  * Configuration space, 48 bytes: u64 magic | u64 of the device's (TEST_CONFIG) | 16 bytes that the
- * driver may write | u32 variant | u32 zero | u64 zero.
+ * driver may write | u32 variant | u32 zero | u64 that exists with TEST_F_HIGH, the magic again.
  */
 enum {
     TEST_CONFIG_LEN = 48,
@@ -97,6 +97,7 @@ enum {
     TEST_CONFIG_DRIVER = 16,
     TEST_CONFIG_DRIVER_LEN = 16,
     TEST_CONFIG_VARIANT = 32,
+    TEST_CONFIG_OPTIONAL = 40,
 };
 #define TEST_CONFIG_MAGIC_VALUE UINT64_C(0x8070605040302010)
 

@@ -195,11 +195,13 @@ static void two_sides(struct suite *s, uint64_t features, uint64_t without)
     assert_int_equal(suite_counters(s, TEST_QUEUE_A).done, REQUESTS);
 }
 
+/* Proves SPLIT-USED-LENGTH-FIRST, SPLIT-USED-BYTES-FIRST. */
 static void with_event_idx(struct suite *s)
 {
     two_sides(s, DRV_F_EVENT_IDX, 0);
 }
 
+/* Proves SPLIT-USED-LENGTH-FIRST, SPLIT-USED-BYTES-FIRST. */
 static void with_flags(struct suite *s)
 {
     two_sides(s, 0, DRV_F_EVENT_IDX);

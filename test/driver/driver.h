@@ -223,6 +223,7 @@ enum {
 #define DRV_F_IN_ORDER          DRV_F(35)
 #define DRV_F_NOTIFICATION_DATA DRV_F(38)
 #define DRV_F_RING_RESET        DRV_F(40)
+#define DRV_F_SUSPEND           DRV_F(43)
 
 /* What an interrupt was for. */
 enum {

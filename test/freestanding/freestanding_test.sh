@@ -10,11 +10,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source=scripts/lib/tap.sh
 . scripts/lib/tap.sh
 
-# preset, and the prefix of its binutils
+# preset, the prefix of its binutils, and its column in docs/embedding.md
 targets=(
-    "freestanding arm-none-eabi-"
-    "freestanding-m0 arm-none-eabi-"
-    "freestanding-aarch64 aarch64-linux-gnu-"
+    "freestanding arm-none-eabi- Cortex-M3"
+    "freestanding-m0 arm-none-eabi- Cortex-M0"
+    "freestanding-aarch64 aarch64-linux-gnu- Armv8-A"
 )
 
 port='anyhv_port_[a-z0-9_]+'
@@ -64,6 +64,43 @@ sizes() {
         { printf "%-24s text %6d  data %4d  bss %4d\n", $6, $1, $2, $3 }'
 }
 
+# Bytes of code and constants, as docs/embedding.md divides them: "bytes|row" per line.
+parts() {
+    local preset=$1 prefix=$2
+    "${prefix}size" "build/$preset/lib/libanyhv.a" "build/$preset/devices/rng/libanyhv-rng.a" | awk '
+        NR == 1 { next }
+        { bytes = $1 + $2; all += bytes }
+        $6 ~ /^mmio/ { mmio += bytes; next }
+        $6 ~ /^rng/ { rng += bytes; next }
+        $6 ~ /^types/ { types += bytes }
+        { core += bytes }
+        END {
+            print core "|core"
+            print types "|of these, names and texts of the rules"
+            print mmio "|virtio-mmio registers"
+            print rng "|entropy model, with its simulated source"
+            print all "|all of these"
+        }'
+}
+
+# documented COLUMN ROW: what docs/embedding.md says.
+documented() {
+    awk -F ' *[|] *' -v column="$1" -v row="$2" '
+        /^\|/ { for (i = 2; i < NF; i++) if ($i == column) at = i }
+        $2 == row { gsub(" ", "", $at); print $at }' docs/embedding.md
+}
+
+# Each of them, and whether it is what the page says: a twentieth more or less is none of a reader's worries.
+sizes_are_documented() {
+    local bytes row says status=0
+    while IFS='|' read -r bytes row; do
+        says=$(documented "$3" "$row")
+        printf '%s: %s: %d bytes, docs/embedding.md says %s\n' "$3" "$row" "$bytes" "${says:-nothing}"
+        ((bytes * 20 >= says * 19 && bytes * 20 <= says * 21)) || status=1
+    done < <(parts "$1" "$2")
+    return "$status"
+}
+
 # The filters must see what they look for: a file with a call to malloc and atomic additions.
 catches_planted() {
     local preset=$1 prefix=$2 folder found
@@ -93,7 +130,7 @@ C
 }
 
 check_target() {
-    local preset=$1 prefix=$2 list
+    local preset=$1 prefix=$2 column=$3 list
     if ! output=$(build "$preset" 2>&1); then
         tap_not_ok "$preset: builds" "$(tail -n 25 <<<"$output")"
         return
@@ -107,11 +144,13 @@ check_target() {
         rmw_instructions "${prefix}objdump" "${list[@]}"
     tap_check "$preset: these checks catch a planted violation" catches_planted "$preset" "$prefix"
     tap_note "$(warn_of_division "${prefix}nm" "${list[@]}")"
+    tap_check "$preset: is as long as docs/embedding.md says" sizes_are_documented "$preset" "$prefix" "$column"
     tap_note "$(sizes "${prefix}size" "${list[@]}")"
+    tap_note "$(sizes_are_documented "$preset" "$prefix" "$column" || true)"
 }
 
 for target in "${targets[@]}"; do
-    read -r preset prefix <<<"$target"
-    check_target "$preset" "$prefix"
+    read -r preset prefix column <<<"$target"
+    check_target "$preset" "$prefix" "$column"
 done
 tap_end

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# What a guest is made of: QEMU, a stock Debian kernel, and an initramfs with our /init and checker.
+# What a guest is made of: QEMU, a stock Debian kernel, and an initramfs with our /init, scenarios and
+# checkers.
 # Source it after common.sh and apt.sh. Everything fetched lands in the cache, once; delete the
 # folder there to fetch anew.
 
@@ -11,7 +12,7 @@ KERNEL_SUITE=bookworm
 
 # In the order in which they need each other; which of them are built in differs between kernels.
 GUEST_MODULES=(virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
-    virtio_mmio virtio-rng)
+    virtio_mmio virtio-rng virtio_blk)
 
 debian_arch() {
     case $1 in
@@ -76,17 +77,22 @@ copy_modules() {
     done
 }
 
-# build_initramfs ARCH OUT. Uncompressed: unpacking costs the emulated processor more than loading.
+# build_initramfs ARCH OUT [INIT]. Uncompressed: unpacking costs the emulated processor more than loading.
 build_initramfs() {
-    local arch=$1 out=$2 here kernel root
+    local arch=$1 out=$2 init=${3:-} here kernel root file
     here=$(anyhv_root)/test/guest
     kernel=$(kernel_folder "$arch")
     root=$(mktemp -d "$out.XXXXXX")
-    mkdir "$root"/{bin,dev,proc,sys,tmp,modules}
+    mkdir "$root"/{bin,dev,proc,sys,tmp,modules,scenarios}
     cp "$(find "$kernel" -path '*/bin/busybox')" "$root/bin/"
     ln -s busybox "$root/bin/sh"
-    install -m 755 "$here/init" "$root/init"
-    compile "$(guest_compiler "$arch")" "$here/rng_check.c" "$root/bin/rng_check"
+    install -m 755 "${init:-$here/init}" "$root/init"
+    for file in "$here"/*/scenarios.sh; do
+        cp "$file" "$root/scenarios/$(basename "${file%/*}").sh"
+    done
+    for file in "$here"/*/*_check.c; do
+        compile "$(guest_compiler "$arch")" "$file" "$root/bin/$(basename "$file" .c)"
+    done
     copy_modules "$kernel" "$root/modules"
     (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >"$root.cpio"
     mv "$root.cpio" "$out"

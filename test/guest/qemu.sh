@@ -1,23 +1,27 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Boots a stock Debian kernel in QEMU (TCG), whose virtio-rng driver reads from a back end of ours.
+# Boots a stock Debian kernel in QEMU (TCG), whose virtio drivers use back ends of ours.
 #
 #   qemu.sh fetch --arch ARCH        gets QEMU, kernel and compiler; needs network and root or sudo
-#   qemu.sh boot --arch ARCH SOURCE [OPTION...]
+#   qemu.sh boot --arch ARCH OPTION...
 #
-#   ARCH                 x86_64 (machine q35, device on PCI) or aarch64 (machine virt, virtio-mmio)
-#   SOURCE: --socket S       the back end that listens on S, over vhost-user
-#           --source-file F  no back end: QEMU's own virtio-rng hands out the bytes of file F
-#                            (more than the guest reads: QEMU spins at the end of the file)
-#   --scenario A,B,...   what the guest does (see init); default features,read
-#   --seed N --bytes N   what it expects, and how much it reads at a time
-#   --log FILE           serial console and QEMU's messages
+#   --arch ARCH            x86_64 (machine q35, devices on PCI) or aarch64 (machine virt, virtio-mmio)
+#   --device TYPE:SOCKET   a device (rng, blk, i2c, gpio or, with aarch64, scmi): the back end that
+#                          listens on SOCKET; once per device
+#   --reconnect-ms N       QEMU connects anew, each N milliseconds, when a back end has gone
+#   --scenario A,B,...     what the guest does (see init)
+#   --set NAME=VALUE       a setting of a scenario
+#   --dtb FILE             the guest's device tree (aarch64; what QEMU dumps is padded to a mebibyte, with
+#                          which no kernel starts: dtc -I dtb -O dtb makes it short)
+#   --init FILE            it runs this instead of our init
+#   --log FILE             serial console and QEMU's messages
 #   --timeout SECONDS
+#   --console              its console is this terminal: no log, no time-out, and a shell unless there is
+#                          a scenario; Ctrl-A X ends it
 #
-# Succeeds if the guest went through all its scenarios and powered off. Whether the guest is offered
-# a packed ring is the back end's choice alone: QEMU hands the features of a vhost-user-rng back end
-# through as they are, its device property "packed" has no effect there.
+# Succeeds if the guest went through all its scenarios (with --init: if it came to its end) and powered
+# off. Whether the guest is offered a packed ring is the back end's choice alone.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/common.sh
@@ -26,33 +30,30 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../scripts/lib/apt.sh"
 # shellcheck source=test/guest/image.sh
 . "$here/image.sh"
+# shellcheck source=test/guest/backends.sh
+. "$here/backends.sh"
+# shellcheck source=test/guest/options.sh
+. "$here/options.sh"
 
 build=${ANYHV_BUILD:-$(anyhv_root)/build}
-arch="" socket="" source_file="" scenario=features,read seed=1 bytes=1048576 timeout=60
-log=$build/guest-logs/boot.log
+arch=$(uname -m) reconnect=""
 
-usage() {
-    sed -n '/^# Boots/,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2
-    exit 2
+own_option() {
+    case $1 in
+    --arch) arch=$2 ;;
+    --reconnect-ms) reconnect=,reconnect-ms=$2 ;;
+    *) return 1 ;;
+    esac
 }
 
-parse_options() {
-    while (($#)); do
-        (($# >= 2)) || usage
-        case $1 in
-        --arch) arch=$2 ;;
-        --socket) socket=$2 ;;
-        --source-file) source_file=$2 ;;
-        --scenario) scenario=$2 ;;
-        --seed) seed=$2 ;;
-        --bytes) bytes=$2 ;;
-        --log) log=$2 ;;
-        --timeout) timeout=$2 ;;
-        *) usage ;;
-        esac
-        shift 2
-    done
+check_own_options() {
+    local device
     debian_arch "$arch" >/dev/null
+    [[ -z $dtb || $arch == aarch64 ]] || die "an $arch guest has no device tree (--dtb)"
+    for device in "${devices[@]}"; do
+        [[ $device != scmi:* || $arch == aarch64 ]] ||
+            die "QEMU for $arch has no vhost-user front end for scmi, the one for aarch64 has"
+    done
 }
 
 # The machine itself, and the name of its console.
@@ -64,57 +65,65 @@ machine_arguments() {
     esac
 }
 
-console() { if [[ $arch == x86_64 ]]; then echo ttyS0; else echo ttyAMA0; fi; }
+console_name() { if [[ $arch == x86_64 ]]; then echo ttyS0; else echo ttyAMA0; fi; }
 
-# -device goes to the PCI bus or to the first free virtio-mmio slot, depending on its name.
-rng_arguments() {
-    local suffix=""
-    if [[ $socket ]]; then
-        [[ $arch == x86_64 ]] && suffix=-pci
-        echo -chardev "socket,id=backend,path=$socket" \
-            -device "vhost-user-rng$suffix,chardev=backend"
-    else
-        [[ $arch == x86_64 ]] && suffix=-pci || suffix=-device
-        echo -object "rng-random,id=source,filename=$source_file" \
-            -device "virtio-rng$suffix,rng=source"
-    fi
+# -device goes to the PCI bus or to the first free virtio-mmio slot, depending on its name. QEMU offers a
+# packed ring for some devices when told to, for others when the back end does.
+device_arguments() {
+    local device bus="" count=0
+    [[ $arch != x86_64 ]] || bus=-pci
+    for device in "${devices[@]}"; do
+        count=$((count + 1))
+        printf '%s\n' -chardev "socket,id=backend$count,path=${device#*:}$reconnect" \
+            -device "vhost-user-${device%%:*}$bus,chardev=backend$count,packed=on"
+    done
+    [[ -z $dtb ]] || printf '%s\n' -dtb "$dtb"
+}
+
+kernel_arguments() {
+    echo "console=$(console_name)" quiet panic=-1
+    init_arguments
 }
 
 # run_qemu INITRAMFS: the guest's memory is a shared memfd, which the back end maps.
 run_qemu() {
-    local qemu machine rng restart=(-no-reboot)
+    local qemu machine device_words limit=() serial=mon:stdio restart=(-no-reboot)
     qemu=$(qemu_folder)
     read -ra machine <<<"$(machine_arguments)"
-    read -ra rng <<<"$(rng_arguments)"
-    [[ ,$scenario, == *,reboot,* ]] && restart=()
-    # A QEMU in trouble may ignore SIGTERM, hence -k. The module folder is that of the unpacked
-    # packages: an installed QEMU of another version may have modules, too.
+    mapfile -t device_words < <(device_arguments)
+    # A QEMU in trouble may ignore SIGTERM, hence -k.
+    [[ $console ]] || limit=(timeout -k 2 "$timeout") serial=stdio
+    [[ ,$scenario, == *.reboot,* ]] && restart=()
+    # The module folder is that of the unpacked packages: an installed QEMU of another version may have
+    # modules, too.
     QEMU_MODULE_DIR=$(echo "$qemu"/usr/lib/*/qemu) \
-        "${leash[@]}" timeout -k 2 "$timeout" "$qemu/usr/bin/qemu-system-$arch" \
+        "${leash[@]}" "${limit[@]}" "$qemu/usr/bin/qemu-system-$arch" \
         -L "$qemu/usr/share/qemu" -L "$qemu/usr/share/seabios" \
         -accel tcg "${machine[@]}" -smp 1 -m 256M \
         -object memory-backend-memfd,id=memory,size=256M,share=on -machine memory-backend=memory \
-        -nodefaults -display none -serial stdio "${restart[@]}" \
+        -nodefaults -display none -serial "$serial" "${restart[@]}" \
         -kernel "$(kernel_image "$arch")" -initrd "$1" \
-        -append "console=$(console) quiet panic=-1 anyhv.test=$scenario anyhv.seed=$seed \
-anyhv.bytes=$bytes" "${rng[@]}" </dev/null >"$log" 2>&1
+        -append "$(kernel_arguments | tr '\n' ' ')" "${device_words[@]}"
 }
 
 boot() {
     local initramfs=$build/guest/$arch.cpio status=0
-    [[ $socket || $source_file ]] || usage
+    check_options
+    check_own_options
     fetch_guest "$arch"
     mkdir -p "$build/guest" "$(dirname "$log")"
-    build_initramfs "$arch" "$initramfs"
-    run_qemu "$initramfs" || status=$?
-    ((status != 124 && status != 137)) || die "no end after $timeout s, see $log"
-    ((status == 0)) || die "QEMU ended with status $status, see $log"
-    grep -q 'ANYHV-MARK done' "$log" || die "the guest did not get through, see $log"
+    build_initramfs "$arch" "$initramfs" "$init"
+    if [[ $console ]]; then
+        run_qemu "$initramfs" || status=$?
+    else
+        run_qemu "$initramfs" </dev/null >"$log" 2>&1 || status=$?
+    fi
+    judge "$status" QEMU
 }
 
 command=${1:-}
 shift || usage
-parse_options "$@"
+parse_options own_option "$@"
 case $command in
 fetch) fetch_guest "$arch" ;;
 boot) boot ;;

@@ -60,28 +60,58 @@ CONFIG_VIRTIO_BLK=y
 CONFIG_EXT2_FS=y
 CONFIG_EXT4_FS=y
 
-# --- i2c, and clients on the bus; i2c-stub, a bus without hardware, exists as a module only ---
+# --- i2c; chips on its bus that are declared by hand (new_device) or by a device tree ---
 CONFIG_I2C=y
 CONFIG_I2C_CHARDEV=y
 CONFIG_I2C_VIRTIO=y
-CONFIG_I2C_STUB=m
 CONFIG_EEPROM_AT24=y
 CONFIG_HWMON=y
 CONFIG_SENSORS_LM75=y
 
-# --- gpio ---
+# --- gpio; keys and lights on its lines ---
 CONFIG_GPIOLIB=y
 CONFIG_GPIO_CDEV=y
 CONFIG_GPIO_SYSFS=y
 CONFIG_GPIO_VIRTIO=y
+CONFIG_INPUT=y
+CONFIG_INPUT_EVDEV=y
+CONFIG_INPUT_KEYBOARD=y
+CONFIG_KEYBOARD_GPIO=y
+CONFIG_NEW_LEDS=y
+CONFIG_LEDS_CLASS=y
+CONFIG_LEDS_GPIO=y
+CONFIG_LEDS_TRIGGERS=y
+CONFIG_LEDS_TRIGGER_TIMER=y
 
-# --- scmi, and what uses its protocols ---
+# --- scmi, the drivers of its protocols, and what those drive ---
 CONFIG_ARM_SCMI_PROTOCOL=y
 CONFIG_ARM_SCMI_TRANSPORT_VIRTIO=y
 CONFIG_COMMON_CLK=y
 CONFIG_COMMON_CLK_SCMI=y
 CONFIG_SENSORS_ARM_SCMI=y
+CONFIG_THERMAL=y
+CONFIG_THERMAL_OF=y
+CONFIG_IIO=y
+CONFIG_IIO_SCMI=y
 CONFIG_REGULATOR=y
 CONFIG_REGULATOR_ARM_SCMI=y
+CONFIG_REGULATOR_VIRTUAL_CONSUMER=y
 CONFIG_RESET_CONTROLLER=y
 CONFIG_RESET_SCMI=y
+CONFIG_PM=y
+CONFIG_ARM_SCMI_POWER_DOMAIN=y
+CONFIG_ARM_SCMI_POWER_CONTROL=y
+
+# --- this kernel as the host of back ends that run in it: sockets, and hardware that is not there.
+# i2c-stub speaks SMBus only; a bus of two GPIO lines takes plain messages, too (and nothing answers).
+# I2C_SLAVE is not here: no bus that this kernel can have would let it be one. Modules get their
+# hardware as parameters ---
+CONFIG_NET=y
+CONFIG_UNIX=y
+CONFIG_I2C_STUB=m
+CONFIG_I2C_GPIO=y
+CONFIG_CONFIGFS_FS=y
+CONFIG_GPIO_SIM=y
+CONFIG_GPIO_MOCKUP=m
+CONFIG_IIO_SW_DEVICE=y
+CONFIG_IIO_SIMPLE_DUMMY=y

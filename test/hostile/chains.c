@@ -85,6 +85,7 @@ static void nothing_but_empty(struct suite *s)
 
 /* ---- 5: heads ---- */
 
+/* Proves STATUS-NEEDS-RESET, STATUS-NEEDS-RESET-TOLD. */
 static void head_out_of_range(struct suite *s)
 {
     hostile_up(s);

@@ -358,6 +358,65 @@ static void status_garbage(struct suite *s)
     both_alive(s);
 }
 
+/*
+ * Suspended and resumed at any moment, by a driver that goes on as if nothing were: each request is
+ * still answered, once, and none while the device is suspended.
+ */
+static void suspend_soup(struct suite *s)
+{
+    static const enum test_op ops[] = {TEST_ECHO, TEST_HOLD, TEST_HOLD_RETURNABLE};
+    const uint8_t ready = DRV_S_ACKNOWLEDGE | DRV_S_DRIVER | DRV_S_FEATURES_OK;
+    const uint8_t wishes[] = {ready | DRV_S_DRIVER_OK, ready | DRV_S_SUSPEND,
+                              ready | DRV_S_DRIVER_OK | DRV_S_SUSPEND};
+    unsigned asleep = 0;
+
+    hostile_up_with(s, DRV_F_SUSPEND, 0);
+    for (unsigned i = 0; i < 6000; i++) {
+        unsigned queue = suite_below(s, 2);
+
+        switch (suite_below(s, 6)) {
+        case 0:
+            wr(s, DRV_MMIO_STATUS, wishes[suite_below(s, 3)]);
+            break;
+        case 1:
+            wr(s, DRV_MMIO_QUEUE_NOTIFY, queue);
+            break;
+        case 2:
+            if (io_try(s, &(struct io){.queue = queue,
+                                       .op = ops[suite_below(s, 3)],
+                                       .seed = i,
+                                       .payload = suite_below(s, 40),
+                                       .room = 40}))
+                io_submit(s, queue);
+            break;
+        case 3:
+            test_device_release(s->rig->device, i, 1 + queue);
+            break;
+        case 4:
+            wr(s, DRV_MMIO_CONFIG + TEST_CONFIG_DRIVER, i);
+            break;
+        default:
+            suite_settle(s);
+            io_collect(s, TEST_QUEUE_A);
+            io_collect(s, TEST_QUEUE_B);
+        }
+        if (hostile_status(s) & DRV_S_SUSPEND) {
+            io_collect(s, TEST_QUEUE_A);
+            io_collect(s, TEST_QUEUE_B);
+            suite_settle(s);
+            assert_int_equal(io_collect(s, TEST_QUEUE_A) + io_collect(s, TEST_QUEUE_B), 0);
+            asleep++;
+        }
+    }
+    assert_true(asleep > 500);
+    wr(s, DRV_MMIO_STATUS, ready | DRV_S_DRIVER_OK);
+    suite_settle(s);
+    test_device_release(s->rig->device, 0, 0);
+    io_drain(s, TEST_QUEUE_A);
+    io_drain(s, TEST_QUEUE_B);
+    both_alive(s);
+}
+
 /* ---- 49: the configuration space ---- */
 
 static void config_outside(struct suite *s)
@@ -457,6 +516,7 @@ const struct suite_test hostile_register_tests[] = {
      SUITE_ANY},
     {"register.everything_at_once.case-47", everything_at_once, RIG_REGISTERS, SUITE_ANY},
     {"register.status_garbage.case-48", status_garbage, RIG_REGISTERS, SUITE_ANY},
+    {"register.suspend_soup.case-48", suspend_soup, RIG_REGISTERS | RIG_SUSPEND, SUITE_ANY},
     {"register.config_outside.case-49", config_outside, RIG_REGISTERS, SUITE_ANY},
     {"register.config_read_only.case-49", config_read_only, RIG_REGISTERS, SUITE_ANY},
     {"register.random_accesses.case-43", random_accesses, RIG_REGISTERS, SUITE_ANY},

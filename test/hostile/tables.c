@@ -60,14 +60,17 @@ static void table_loop_of_empty_ones(struct suite *s)
 
 /* ---- 6 ---- */
 
+/* What stands right behind the table would make a good chain of it. */
 static void next_outside_table(struct suite *s)
 {
     static const uint16_t next[] = {4, 5, 16, 0x8000, 0xffff};
     uint64_t table, header;
 
     up(s);
-    table = new_table(s, 4);
-    header = good_header(s, TEST_ECHO, 0);
+    table = new_table(s, 6);
+    header = good_header(s, TEST_FILL, 8);
+    put_entry(s, table, 4, (struct raw){good_room(s, 8), 8, W, 0});
+    put_entry(s, table, 5, (struct raw){good_room(s, 8), 8, W, 0});
     for (unsigned i = 0; i < sizeof(next) / sizeof(next[0]); i++) {
         put_entry(s, table, 0, (struct raw){header, 16, N, next[i]});
         offer_table(s, table, 64, 0);

@@ -176,14 +176,13 @@ static void resets_in_flight(void **state)
             bench_release(b, (round + i) % b->store.nkept, i ? ANYHV_OK : ANYHV_E_IO);
         if (round % 3 == 0) {
             assert_true(t->ops->reset(t));
-            assert_int_equal(b->store.nkept, 0);
             bench_negotiate(b);
         } else {
             assert_true(t->ops->queue_reset(t, 0));
             b->mem.used = 0;
             bench_start_ring(b, 0);
         }
-        assert_true(b->store.nkept <= 8);
+        assert_int_equal(b->store.nkept, 0);
     }
     b->store.keep = false;
     alive(b);
@@ -308,18 +307,14 @@ static void soup(void **state)
         .teardown_func = bench_teardown                                          \
     }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        BLK_TEST(header_changes, "blk/header_changes.case-23"),
-        BLK_TEST(segments_change, "blk/segments_change.case-23"),
-        BLK_TEST(parts_overlap, "blk/parts_overlap.case-21"),
-        BLK_TEST(a_read_over_the_ring, "blk/a_read_over_the_ring.case-21"),
-        BLK_TEST(the_same_page_again_and_again, "blk/the_same_page_again_and_again.case-10"),
-        BLK_TEST(resets_in_flight, "blk/resets_in_flight.case-51"),
-        BLK_TEST(soup, "blk/soup.case-87"),
-    };
+static const struct CMUnitTest tests[] = {
+    BLK_TEST(header_changes, "blk/header_changes.case-23"),
+    BLK_TEST(segments_change, "blk/segments_change.case-23"),
+    BLK_TEST(parts_overlap, "blk/parts_overlap.case-21"),
+    BLK_TEST(a_read_over_the_ring, "blk/a_read_over_the_ring.case-21"),
+    BLK_TEST(the_same_page_again_and_again, "blk/the_same_page_again_and_again.case-10"),
+    BLK_TEST(resets_in_flight, "blk/resets_in_flight.case-51"),
+    BLK_TEST(soup, "blk/soup.case-87"),
+};
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    return cmocka_run_group_tests_name("blk-hostile", tests, NULL, NULL) != 0;
-}
+ANYHV_TEST_MAIN("blk-hostile", tests)

@@ -19,8 +19,8 @@ enum {
 
 /* A source that says what the test wants it to say; the simulated one behind it. */
 struct moody {
-    struct rng_source source;
-    struct rng_sim sim;
+    struct anyhv_rng_source source;
+    struct anyhv_rng_sim sim;
     int says; /* 1: bytes, 0: none just now, negative: broken */
     uint32_t at_most;
     uint64_t asked;
@@ -28,7 +28,7 @@ struct moody {
 
 struct rig {
     struct anyhv_loopback lb;
-    struct rng rng;
+    struct anyhv_rng rng;
     struct moody moody;
     struct drv_mem mem;
     struct drv_mmio mmio;
@@ -38,7 +38,7 @@ struct rig {
     void *storage, *state;
 };
 
-static int moody_read(struct rng_source *source, uint8_t *buf, uint32_t len)
+static int moody_read(struct anyhv_rng_source *source, uint8_t *buf, uint32_t len)
 {
     struct moody *moody = (struct moody *)(void *)source;
 
@@ -217,7 +217,7 @@ static void readable_part(void **state)
         assert_int_equal(drv_peek8(&r->mem, out + i), 0x77);
 }
 
-/* A buffer of one byte each time, and a source that gives a byte at a time. */
+/* A buffer of one byte each time, and a source that gives a byte at a time. Proves RNG-BYTES. */
 static void single_bytes(void **state)
 {
     struct rig *r = *state;
@@ -306,19 +306,15 @@ static void broken_source(void **state)
         .teardown_func = teardown                                          \
     }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        RNG_TEST(huge_buffer, "rng/huge_buffer.case-86"),
-        RNG_TEST(lengths_outside_memory, "rng/lengths_outside_memory.case-86"),
-        RNG_TEST(nothing_writable, "rng/nothing_writable.case-86"),
-        RNG_TEST(readable_part, "rng/readable_part.case-86"),
-        RNG_TEST(single_bytes, "rng/single_bytes.case-86"),
-        RNG_TEST(dry_source, "rng/dry_source.case-86"),
-        RNG_TEST(kicks_while_dry, "rng/kicks_while_dry.case-86"),
-        RNG_TEST(broken_source, "rng/broken_source.case-86"),
-    };
+static const struct CMUnitTest tests[] = {
+    RNG_TEST(huge_buffer, "rng/huge_buffer.case-86"),
+    RNG_TEST(lengths_outside_memory, "rng/lengths_outside_memory.case-86"),
+    RNG_TEST(nothing_writable, "rng/nothing_writable.case-86"),
+    RNG_TEST(readable_part, "rng/readable_part.case-86"),
+    RNG_TEST(single_bytes, "rng/single_bytes.case-86"),
+    RNG_TEST(dry_source, "rng/dry_source.case-86"),
+    RNG_TEST(kicks_while_dry, "rng/kicks_while_dry.case-86"),
+    RNG_TEST(broken_source, "rng/broken_source.case-86"),
+};
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    return cmocka_run_group_tests_name("rng-hostile", tests, NULL, NULL) != 0;
-}
+ANYHV_TEST_MAIN("rng-hostile", tests)

@@ -116,6 +116,7 @@ static void poke_bytes(struct suite *s, uint64_t addr, const uint8_t *bytes, uns
         drv_poke8(s->mem, addr + i, bytes[i]);
 }
 
+/* Proves QUEUE-LITTLE-ENDIAN. */
 static void byte_order(struct suite *s)
 {
     static const uint8_t fill[16] = {TEST_FILL, 0, 0, 0, 0x02, 0x01, 0, 0,

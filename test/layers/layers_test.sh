@@ -26,6 +26,7 @@ tap_empty "only lib/linux/worker.c creates threads" rule_threads
 tap_empty "freestanding code includes freestanding headers only" rule_freestanding_headers
 tap_empty "a module exports anyhv_hv_<name> and nothing else" rule_module_symbols "$build"
 tap_empty "every exported symbol begins with anyhv_" rule_library_symbols "$build"
+tap_empty "every name in a public header begins with anyhv_" rule_public_names
 tap_empty "every file says its license" rule_license_lines
 tap_empty "no file knows a path of one machine" rule_machine_paths
 tap_empty "the code is formatted as .clang-format says" rule_format
@@ -116,6 +117,11 @@ tap_check "finds a module without its symbol" finds_symbol rule_module_symbols l
 tap_check "finds a symbol without prefix" finds_symbol rule_library_symbols libanyhv.a 'int helper;'
 tap_check "does not take a missing archive for a clean one" grep -q 'no archive' \
     <(rule_library_symbols "$copy" && rule_module_symbols "$copy")
+tap_check "finds a public name without prefix" finds_all rule_public_names \
+    include/anyhv/mem.h 'struct planted;' \
+    include/anyhv/planted.h 'enum planted {' \
+    include/anyhv/linux/planted.h '    PLANTED,' \
+    include/anyhv/devices/rng.h '# define PLANTED 1'
 tap_check "finds a missing license line" finds_all rule_license_lines \
     lib/core/planted.c 'int x;' test/unit/planted.sh 'true'
 tap_check "finds a path of one machine" finds_all rule_machine_paths \

@@ -14,7 +14,7 @@ devices='rng|i2c|scmi|gpio|entropy'
 
 # A header that needs an OS is under anyhv/linux/, or has an underscore in its name (rng_host.h).
 include='^\s*#\s*include\s*+'
-freestanding_header='<(stdint|stddef|stdbool|stdarg)\.h>|<anyhv/(types|port|mem|request|device|control)\.h>'
+freestanding_header='<(stdint|stddef|stdbool|stdarg)\.h>|<anyhv/(version|types|port|mem|request|device|control)\.h>'
 freestanding_header+='|<anyhv/(transport|devices)/[a-z0-9]+\.h>|"[a-z0-9_]+\.h"'
 
 # --- looking at files -----------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ model_files() {
 # What must compile without OS and C library.
 freestanding_files() {
     c_files lib/core lib/transport include/anyhv/transport
-    printf 'include/anyhv/%s.h\n' types port mem request device control
+    printf 'include/anyhv/%s.h\n' version types port mem request device control
     c_files include/anyhv/devices | grep -v _
     model_files
 }
@@ -115,6 +115,16 @@ rule_library_symbols() {
         [[ -f $archive ]] || { printf '%s\n' "$archive" && continue; }
         global_symbols "$archive" | grep -v '^anyhv_' | sed "s|^|$archive: exports |" || true
     done < <(archives "$1" 'libanyhv*.a')
+}
+
+# Tags, macros and constants that a program gets with a header of ours. X() is a table's, and undefined again.
+rule_public_names() {
+    local files tag macro constant
+    tag='(struct|enum|union)\s+(?!anyhv_)\w+\s*[;{]'
+    macro='\s*#\s*define\s+(?!ANYHV_|X\()\w'
+    constant='\s+(?!ANYHV_)(?-i:[A-Z][A-Z0-9_]*)\s*(=[^=].*)?,\s*$'
+    mapfile -t files < <(c_files include)
+    search "^($tag|$macro|$constant)" "${files[@]}"
 }
 
 # --- every file -----------------------------------------------------------------------------------------

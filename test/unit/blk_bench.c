@@ -6,14 +6,15 @@
 
 /* ---- the store ---- */
 
-static int do_job(struct bench_store *s, struct blk_job *job, struct anyhv_req *req)
+static int do_job(struct bench_store *s, struct anyhv_blk_job *job, struct anyhv_req *req)
 {
-    if (job->kind == BLK_FLUSH)
+    if (job->kind == ANYHV_BLK_FLUSH)
         return ANYHV_OK;
     return anyhv_blk_mem_move(&s->mem, job, req, UINT32_MAX);
 }
 
-static int store_start(struct blk_store *store, struct blk_job *job, struct anyhv_req *req)
+static int store_start(struct anyhv_blk_store *store, struct anyhv_blk_job *job,
+                       struct anyhv_req *req)
 {
     struct bench_store *s = (void *)store;
 
@@ -34,7 +35,7 @@ static void take_out(struct bench_store *s, unsigned i)
     memmove(&s->kept[i], &s->kept[i + 1], (s->nkept - i) * sizeof(s->kept[0]));
 }
 
-static void store_drop(struct blk_store *store, struct blk_job *job)
+static void store_drop(struct anyhv_blk_store *store, struct anyhv_blk_job *job)
 {
     struct bench_store *s = (void *)store;
 
@@ -47,19 +48,17 @@ static void store_drop(struct blk_store *store, struct blk_job *job)
     s->drops++;
 }
 
-static const struct blk_store_ops store_ops = {.start = store_start, .drop = store_drop};
+static const struct anyhv_blk_store_ops store_ops = {.start = store_start, .drop = store_drop};
 
 void bench_release(struct blk_bench *b, unsigned kept, int result)
 {
     struct bench_store *s = &b->store;
-    struct blk_job *job = s->kept[kept];
-    struct anyhv_req *req;
+    struct anyhv_blk_job *job = s->kept[kept];
 
     assert_true(kept < s->nkept);
     take_out(s, kept);
-    req = anyhv_blk_req(job);
-    if (result == ANYHV_OK && req)
-        result = do_job(s, job, req);
+    if (result == ANYHV_OK)
+        result = do_job(s, job, anyhv_blk_req(job));
     anyhv_blk_answer(job, result);
     bench_run(b);
 }
@@ -70,7 +69,7 @@ int bench_setup(void **state)
 {
     struct blk_bench *b = calloc(1, sizeof(*b));
 
-    b->disk = calloc(BENCH_SECTORS, BLK_SECTOR);
+    b->disk = calloc(BENCH_SECTORS, ANYHV_BLK_SECTOR);
     b->ram = aligned_alloc(4096, BENCH_RAM);
     assert_non_null(b->ram);
     memset(b->ram, 0, BENCH_RAM);
@@ -122,15 +121,15 @@ static void attach(struct blk_bench *b)
     struct anyhv_attach how = {
         .ops = &b->offer.ops, .priv = &b->blk, .limits = {.requests = o->requests}};
     unsigned njobs = queues(b) * (o->requests ? o->requests : 32u);
-    struct blk_store *store = o->store ? o->store : &b->store.mem.store;
+    struct anyhv_blk_store *store = o->store ? o->store : &b->store.mem.store;
 
     b->store.mem.store.read_only = o->read_only;
-    anyhv_blk_offer(&b->offer, store, queues(b));
+    anyhv_blk_offer_init(&b->offer, store, queues(b));
     b->jobs = calloc(njobs, sizeof(*b->jobs));
     anyhv_blk_init(&b->blk, b->dev, store, o->serial ? o->serial : "serial", b->jobs, njobs);
     how.storage_size = anyhv_storage_size(how.ops, &how.limits);
     how.storage = b->storage = malloc(how.storage_size);
-    how.state_size = ANYHV_STATE_SIZE(queues(b), BLK_CONFIG_LEN);
+    how.state_size = ANYHV_STATE_SIZE(queues(b), ANYHV_BLK_CONFIG_LEN);
     how.state = b->state = malloc(how.state_size);
     assert_int_equal(anyhv_loopback_attach(&b->lb, &machine, &how), ANYHV_OK);
     b->attached = true;
@@ -275,19 +274,19 @@ void bench_segment(struct blk_bench *b, const struct bench_request *r, unsigned 
 void bench_fill(struct blk_bench *b, uint64_t sector, uint32_t len)
 {
     for (uint32_t i = 0; i < len; i++)
-        b->disk[sector * BLK_SECTOR + i] = bench_byte(sector, i);
+        b->disk[sector * ANYHV_BLK_SECTOR + i] = bench_byte(sector, i);
 }
 
 void bench_on_disk(struct blk_bench *b, uint64_t sector, uint32_t len)
 {
     for (uint32_t i = 0; i < len; i++)
-        assert_int_equal(b->disk[sector * BLK_SECTOR + i], bench_byte(sector, i));
+        assert_int_equal(b->disk[sector * ANYHV_BLK_SECTOR + i], bench_byte(sector, i));
 }
 
 void bench_zeroes_on_disk(struct blk_bench *b, uint64_t sector, uint32_t len)
 {
     for (uint32_t i = 0; i < len; i++)
-        assert_int_equal(b->disk[sector * BLK_SECTOR + i], 0);
+        assert_int_equal(b->disk[sector * ANYHV_BLK_SECTOR + i], 0);
 }
 
 void bench_in_data(struct blk_bench *b, const struct bench_request *r)

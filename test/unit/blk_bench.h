@@ -42,29 +42,29 @@ enum {
 
 /* A store that does as it is told: at once, later, or not at all; on a disk in memory. */
 struct bench_store {
-    struct blk_mem mem;
+    struct anyhv_blk_mem mem;
     int fails; /* a result: what start says instead of doing anything */
     bool keep; /* start answers ANYHV_LATER */
-    struct blk_job *kept[512];
+    struct anyhv_blk_job *kept[512];
     unsigned nkept, starts, drops;
-    struct blk_job last; /* as start got it */
+    struct anyhv_blk_job last; /* as start got it */
 };
 
 struct bench_options {
-    uint64_t features;       /* the driver wants; 0: F_ALL */
-    struct blk_store *store; /* 0: bench->store */
-    const char *serial;      /* 0: "serial" */
-    uint16_t queues;         /* 0: 1 */
-    uint16_t requests;       /* in work per queue; 0: 32 */
+    uint64_t features;             /* the driver wants; 0: F_ALL */
+    struct anyhv_blk_store *store; /* 0: bench->store */
+    const char *serial;            /* 0: "serial" */
+    uint16_t queues;               /* 0: 1 */
+    uint16_t requests;             /* in work per queue; 0: 32 */
     bool read_only, bounce;
 };
 
 struct blk_bench {
     struct bench_options options;
     struct bench_store store;
-    struct blk_offer offer;
-    struct blk blk;
-    struct blk_job *jobs;
+    struct anyhv_blk_offer offer;
+    struct anyhv_blk blk;
+    struct anyhv_blk_job *jobs;
     struct anyhv_loopback lb;
     struct anyhv_dev *dev;
     struct drv_mmio mmio;

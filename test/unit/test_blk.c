@@ -23,11 +23,25 @@ static uint64_t device_bits(struct blk_bench *b)
     return anyhv_ctl_features(b->dev) & 0xffffff;
 }
 
+static unsigned queues(struct blk_bench *b)
+{
+    struct drv_transport *t = &b->mmio.transport;
+    unsigned n = 0;
+
+    while (t->ops->queue_max(t, n))
+        n++;
+    return n;
+}
+
+/* Proves BLK-LAYOUT, BLK-CAPACITY, BLK-BLK-SIZE, BLK-FLUSH-OFFERED, BLK-PADDING, BLK-NOT-ZONED,
+ * BLK-LIFETIME, BLK-MAY-UNMAP. */
 static void offers_what_a_writable_disk_can_do(void **state)
 {
     struct blk_bench *b = *state;
 
     bench_up(b, NULL);
+    assert_int_equal(drv_mmio_read(&b->mmio, DRV_MMIO_DEVICE_ID), 2);
+    assert_int_equal(queues(b), 1);
     assert_int_equal(device_bits(b), F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_DISCARD | F_WRITE_ZEROES);
     assert_int_equal(config(b, 0, 8), BENCH_SECTORS);
     assert_int_equal(config(b, 12, 4), 126);  /* seg_max */
@@ -43,6 +57,7 @@ static void offers_what_a_writable_disk_can_do(void **state)
         assert_int_equal(config(b, i, 1), 0);
 }
 
+/* Proves BLK-FLUSH-OFFERED, BLK-PADDING, BLK-MAY-UNMAP. */
 static void offers_less_of_a_read_only_disk(void **state)
 {
     struct blk_bench *b = *state;
@@ -53,6 +68,7 @@ static void offers_less_of_a_read_only_disk(void **state)
         assert_int_equal(config(b, i, 1), 0);
 }
 
+/* Proves BLK-LAYOUT. */
 static void offers_several_queues(void **state)
 {
     struct blk_bench *b = *state;
@@ -61,11 +77,13 @@ static void offers_several_queues(void **state)
     bench_up(b, &(struct bench_options){.queues = 2});
     assert_true(device_bits(b) & F_MQ);
     assert_int_equal(config(b, 34, 2), 2);
+    assert_int_equal(queues(b), 2);
     assert_int_equal(bench_do(b, &r), OK);
 }
 
 /* ---- what works ---- */
 
+/* Proves BLK-READ, BLK-WRITE, BLK-STATUS. */
 static void writes_and_reads(void **state)
 {
     struct blk_bench *b = *state;
@@ -88,6 +106,7 @@ static void writes_and_reads(void **state)
     bench_in_data(b, &in);
 }
 
+/* Proves BLK-CAPACITY. */
 static void the_last_sector_is_there(void **state)
 {
     struct blk_bench *b = *state;
@@ -137,11 +156,12 @@ static void flushes(void **state)
     bench_send(b, &r);
     bench_expect(b, &r, 1);
     assert_int_equal(bench_status(b, &r), OK);
-    assert_int_equal(b->store.last.kind, BLK_FLUSH);
+    assert_int_equal(b->store.last.kind, ANYHV_BLK_FLUSH);
     b->store.fails = ANYHV_E_IO;
     assert_int_equal(bench_do(b, &r), IOERR);
 }
 
+/* Proves BLK-NAME. */
 static void tells_its_name(void **state)
 {
     struct blk_bench *b = *state;
@@ -159,6 +179,7 @@ static void tells_its_name(void **state)
     assert_memory_equal(drv_ptr(&b->mem, r.in_at, 20), "exactly-twenty-bytes", 20);
 }
 
+/* Proves BLK-ZEROES. */
 static void clears(void **state)
 {
     static const struct {
@@ -205,26 +226,30 @@ static void unmaps_only_what_may_be_unmapped(void **state)
     assert_false(b->store.last.unmap);
 }
 
+/* Proves BLK-LIMITS. */
 static void clears_as_much_as_it_says(void **state)
 {
     static uint8_t disk[9 * 8192 * 512];
     struct blk_bench *b = *state;
-    struct bench_request r = {.type = DISCARD, .out = 8 * 16};
 
     b->store.mem.store.sectors = 9 * 8192;
     b->store.mem.bytes = disk;
-    memset(disk, 0x55, sizeof(disk));
     bench_up(b, NULL);
-    bench_prepare(b, &r);
-    for (unsigned i = 0; i < 8; i++)
-        bench_segment(b, &r, i, i * 8192, 8192, 0);
-    bench_send(b, &r);
-    assert_int_equal(bench_status(b, &r), OK);
-    assert_int_equal(disk[0] | disk[8 * 8192 * 512 - 1], 0);
-    assert_int_equal(disk[8 * 8192 * 512], 0x55);
+    for (unsigned k = 0; k < 2; k++) {
+        struct bench_request r = {.type = k ? WRITE_ZEROES : DISCARD, .out = 8 * 16};
+
+        memset(disk, 0x55, sizeof(disk));
+        bench_prepare(b, &r);
+        for (unsigned i = 0; i < 8; i++)
+            bench_segment(b, &r, i, i * 8192, 8192, 0);
+        bench_send(b, &r);
+        assert_int_equal(bench_status(b, &r), OK);
+        assert_int_equal(disk[0] | disk[8 * 8192 * 512 - 1], 0);
+        assert_int_equal(disk[8 * 8192 * 512], 0x55);
+    }
 }
 
-/* However the driver cuts a request, it is the same request. */
+/* However the driver cuts a request, it is the same request. Proves BLK-SEG-MAX, BLK-STATUS. */
 static void any_framing(void **state)
 {
     static const uint32_t cuts[] = {1, 2, 3, 7, 15, 16, 17, 511, 512, 513};
@@ -266,6 +291,7 @@ static void any_framing(void **state)
 
 /* ---- what was not negotiated is not there ---- */
 
+/* Proves BLK-UNSUPPORTED. */
 static void what_was_not_negotiated_is_unsupported(void **state)
 {
     static const struct {
@@ -295,7 +321,8 @@ static void what_was_not_negotiated_is_unsupported(void **state)
     }
 }
 
-/* Section 5.2.6.2: who cannot ask for a flush may rely on what was answered. */
+/* Section 5.2.6.2: who cannot ask for a flush may rely on what was answered. Proves
+ * BLK-STABLE-WITHOUT-FLUSH. */
 static void without_flush_each_write_is_stable(void **state)
 {
     struct blk_bench *b = *state;
@@ -308,11 +335,12 @@ static void without_flush_each_write_is_stable(void **state)
         bench_prepare(b, &zero);
         bench_segment(b, &zero, 0, 0, 1, 0);
         bench_send(b, &zero);
-        assert_int_equal(b->store.last.kind, BLK_CLEAR);
+        assert_int_equal(b->store.last.kind, ANYHV_BLK_CLEAR);
         assert_int_equal(b->store.last.stable, !flush);
     }
 }
 
+/* Proves BLK-UNSUPPORTED, BLK-ZONE-REQUESTS. */
 static void unknown_types_are_unsupported(void **state)
 {
     static const uint32_t known[] = {IN, OUT, FLUSH, GET_ID, DISCARD, WRITE_ZEROES};
@@ -339,6 +367,7 @@ static void unknown_types_are_unsupported(void **state)
 
 /* ---- what is wrong ---- */
 
+/* Proves BLK-READ-ONLY-FAILS, BLK-READ-ONLY-KEPT. */
 static void a_read_only_disk_is_not_written(void **state)
 {
     struct blk_bench *b = *state;
@@ -359,6 +388,7 @@ static void a_read_only_disk_is_not_written(void **state)
     bench_on_disk(b, 0, 512);
 }
 
+/* Proves BLK-CAPACITY. */
 static void nothing_outside_the_disk(void **state)
 {
     static const struct {
@@ -489,6 +519,7 @@ static void a_name_of_another_length(void **state)
     }
 }
 
+/* Proves BLK-UNKNOWN-FLAGS, BLK-DISCARD-UNMAP. */
 static void segments_that_make_no_sense(void **state)
 {
     static const struct {

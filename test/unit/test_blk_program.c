@@ -129,18 +129,17 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(queues_are_what_was_asked_for),
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
     int failed;
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
     if (!mkdtemp(folder))
         return 1;
     snprintf(image, sizeof(image), "%s/image", folder);
     snprintf(output, sizeof(output), "%s/output", folder);
-    failed = cmocka_run_group_tests_name("blk_program", tests, NULL, NULL);
+    failed = test_run("blk_program", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
     unlink(image);
     unlink(output);
     rmdir(folder);
-    return failed != 0;
+    return failed;
 }

@@ -16,7 +16,7 @@ static uint8_t *save(struct blk_bench *b, size_t *len, size_t *own)
     assert_int_equal(anyhv_dev_save(b->dev, NULL, 0, len), ANYHV_E_NORES);
     bytes = malloc(*len);
     assert_int_equal(anyhv_dev_save(b->dev, bytes, *len, len), ANYHV_OK);
-    *own = *len - BLK_STATE_LEN - content;
+    *own = *len - ANYHV_BLK_STATE_LEN - content;
     return bytes;
 }
 
@@ -139,8 +139,8 @@ static void every_bit_of_the_description_counts(void **state)
     b->store.mem.store.content = b->disk;
     bench_up(b, NULL);
     bytes = save(b, &len, &own);
-    memset(bytes + own + BLK_STATE_LEN, 0x99, CONTENT);
-    for (unsigned bit = 0; bit < BLK_STATE_LEN * 8; bit++) {
+    memset(bytes + own + ANYHV_BLK_STATE_LEN, 0x99, CONTENT);
+    for (unsigned bit = 0; bit < ANYHV_BLK_STATE_LEN * 8; bit++) {
         int want = bit < 16 ? ANYHV_E_VERSION : ANYHV_E_INVAL;
 
         bytes[own + bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -169,7 +169,7 @@ static void every_length_but_the_right_one_is_refused(void **state)
 
     bench_up(b, NULL);
     bytes = save(b, &len, &own);
-    assert_int_equal(len, own + BLK_STATE_LEN);
+    assert_int_equal(len, own + ANYHV_BLK_STATE_LEN);
     memset(longer, 0, sizeof(longer));
     memcpy(longer, bytes, len);
     for (size_t n = own; n < len + 100; n++) {
@@ -194,7 +194,7 @@ static void content_that_is_not_whole_is_refused(void **state)
     b->store.mem.store.content = b->disk;
     bench_up(b, NULL);
     bytes = save(b, &len, &own);
-    memset(bytes + own + BLK_STATE_LEN, 0x99, CONTENT);
+    memset(bytes + own + ANYHV_BLK_STATE_LEN, 0x99, CONTENT);
     for (size_t cut = 1; cut <= CONTENT; cut *= 2) {
         set_total(bytes, len - cut);
         assert_int_equal(load(b, bytes, len - cut), ANYHV_E_INVAL);

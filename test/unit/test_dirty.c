@@ -29,6 +29,7 @@ static void watch_memory(struct bench *b)
     watched = *real_ops;
     watched.dirty = note_dirty;
     b->lb.mem.ops = &watched;
+    anyhv_mem_track(&b->lb.mem, true);
 }
 
 /* Does what it is told by the first byte it reads: copies, leaves a hole, pins, nothing, rejects.
@@ -117,6 +118,45 @@ static void everything_is_told(struct bench *b, const struct bench_options *opti
     free(told);
 }
 
+/* A migration begins, or ends, while a request is in work. */
+static void tracking_is_switched_with_a_piece_pinned(void **state)
+{
+    struct bench *b = *state;
+    struct anyhv_map map;
+
+    told = calloc(1, BENCH_RAM);
+    bench_up(b, NULL);
+    watch_memory(b);
+    for (unsigned on = 0; on < 2; on++) {
+        struct anyhv_req *req;
+
+        anyhv_mem_track(&b->lb.mem, !on);
+        req = bench_held(b, 0, 30);
+        assert_int_equal(anyhv_req_pin(req, ANYHV_W, 30, &map), ANYHV_OK);
+        told_bytes = 0;
+        anyhv_mem_track(&b->lb.mem, on);
+        memset(map.ptr, 0x77, map.len);
+        anyhv_req_done(req);
+        bench_run(b);
+        bench_expect(b, 0, map.addr, 30);
+        assert_int_equal(told[map.addr - BENCH_BASE + 29], on);
+        assert_int_equal(told_bytes > 30, on); /* the ring as well */
+        b->handles = 0;
+    }
+    free(told);
+}
+
+/* Nobody ever wanted to know. */
+static void nothing_to_track_with(void **state)
+{
+    struct anyhv_mem mem;
+
+    (void)state;
+    anyhv_mem_init(&mem, NULL, 0, NULL, NULL);
+    anyhv_mem_track(&mem, true);
+    assert_false(mem.tracked);
+}
+
 #define TOLD(name, ...)                                                   \
     static void name(void **state)                                        \
     {                                                                     \
@@ -147,6 +187,8 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(packed_event),
     BENCH_TEST(packed_in_order),
     BENCH_TEST(packed_by_map),
+    BENCH_TEST(tracking_is_switched_with_a_piece_pinned),
+    BENCH_TEST(nothing_to_track_with),
 };
 
 ANYHV_TEST_MAIN("dirty", tests)

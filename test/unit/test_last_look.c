@@ -13,7 +13,7 @@
 #define BASE UINT64_C(0x40000000)
 
 static _Alignas(4096) uint8_t ram[1 << 16];
-static uint8_t storage[ANYHV_STORAGE_SIZE(1, 8, 8)];
+static uint8_t storage[ANYHV_STORAGE_SIZE(1, 8, 8, 0)];
 static _Alignas(8) uint8_t block[ANYHV_STATE_SIZE(1, 0)];
 
 static struct anyhv_dev dev;

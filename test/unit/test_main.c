@@ -330,8 +330,8 @@ static void test_features(void **state)
     assert_withheld("-packed", packed);
     assert_withheld("packed,-event_idx", ANYHV_F_EVENT_IDX);
     assert_withheld("-indirect_desc,-in_order", packed | ANYHV_F_INDIRECT_DESC | ANYHV_F_IN_ORDER);
-    assert_withheld("-ring_reset,packed,-notification_data",
-                    ANYHV_F_RING_RESET | ANYHV_F_NOTIFICATION_DATA);
+    assert_withheld("-ring_reset,packed,-notification_data,-suspend",
+                    ANYHV_F_RING_RESET | ANYHV_F_NOTIFICATION_DATA | ANYHV_F_SUSPEND);
     assert_withheld("-event_idx,event_idx,", packed);
 
     static const char *const wrong[] = {"warp",    "event_id",           "event_idxx", "-",
@@ -341,8 +341,40 @@ static void test_features(void **state)
         snprintf(option, sizeof(option), "--features=%s", wrong[i]);
         assert_int_equal(run_to_end(ARGS(ARG("--act=end"), option)), 64);
         assert_true(said("indirect_desc, event_idx, packed, in_order, ring_reset, "
-                         "notification_data"));
+                         "notification_data, suspend"));
     }
+}
+
+static void assert_never(const struct anyhv_class *cls, const struct anyhv_hv *hv, const char *list,
+                         const char *why)
+{
+    char option[64];
+
+    snprintf(option, sizeof(option), "--features=%s", list);
+    launch(cls, hv, ARGS(ARG("--act=end"), option));
+    assert_int_equal(exit_code(), why ? 64 : 0);
+    assert_true(!why || said(why));
+}
+
+/* What can never be offered is not silently left out. */
+static void test_impossible_features(void **state)
+{
+    struct anyhv_device_ops unordered_ops = toy_ops;
+    struct anyhv_class unordered = toy;
+    struct anyhv_hv narrow = fake;
+    (void)state;
+
+    narrow.features = ANYHV_F_EVENT_IDX | ANYHV_F_IN_ORDER;
+    assert_never(&toy, &narrow, "event_idx,in_order", NULL);
+    assert_never(&toy, &narrow, "-ring_reset,-packed", NULL);
+    assert_never(&toy, &narrow, "event_idx,ring_reset",
+                 "--features: no 'ring_reset': this program's way to the guest cannot carry it");
+    assert_never(&toy, &narrow, "packed,event_idx", "no 'packed'");
+
+    unordered_ops.ordered = false;
+    unordered.ops = &unordered_ops;
+    assert_never(&unordered, &fake, "-in_order,packed", NULL);
+    assert_never(&unordered, &fake, "in_order", "no 'in_order': the device does not answer");
 }
 
 static void test_log_level(void **state)
@@ -388,6 +420,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_wrong_usage),
     cmocka_unit_test(test_help_and_version),
     cmocka_unit_test(test_features),
+    cmocka_unit_test(test_impossible_features),
     cmocka_unit_test(test_log_level),
     cmocka_unit_test(test_bare_class_and_module),
     cmocka_unit_test(test_closed_standard_input),

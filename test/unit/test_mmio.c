@@ -198,6 +198,7 @@ static void a_queue_that_does_not_exist_has_inert_registers(void **state)
     }
 }
 
+/* Proves MMIO-SHARED-MEMORY. */
 static void shared_memory_is_told_by_id(void **state)
 {
     static const struct anyhv_shm shm[2] = {{UINT64_C(0x1122334455667788), UINT64_C(0x99aabbcc00)},

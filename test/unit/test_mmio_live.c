@@ -175,6 +175,7 @@ static void answer_one(struct bench *b, unsigned queue)
     bench_run(b);
 }
 
+/* Proves MMIO-LINE. */
 static void every_event_is_a_rise_and_the_line_falls_with_the_last(void **state)
 {
     struct bench *b = *state;
@@ -217,6 +218,7 @@ static void only_known_bits_are_acknowledged(void **state)
     assert_false(b->lb.level);
 }
 
+/* Proves MMIO-LINE. */
 static void a_reset_lowers_the_line(void **state)
 {
     struct bench *b = *state;
@@ -297,6 +299,7 @@ static void a_ready_queue_is_frozen(void **state)
     assert_int_equal(b->handles, 2);
 }
 
+/* Proves MMIO-QUEUE-ADDRESS. */
 static void what_cannot_be_started_does_not_get_ready(void **state)
 {
     static const uint32_t sizes[] = {0, 3, 65, 128, 0xffff, 0x10000, 0x10010, 0xffffffff};
@@ -373,8 +376,38 @@ static void queue_reset_stops_one_queue(void **state)
     }
 }
 
+static void note_queue_reset(struct anyhv_dev *dev, unsigned queue)
+{
+    struct bench *b = anyhv_dev_priv(dev);
+
+    assert_null(bench_req(b, 0));
+    bench_note(b, "queue_reset:%u", queue);
+}
+
+/* A device may have to forget something with the queue; what it hears of a drain is cancel. */
+static void a_device_hears_of_the_reset_of_a_queue(void **state)
+{
+    struct bench *b = *state;
+    uint32_t base;
+
+    b->ops.queue_reset = note_queue_reset;
+    up(b, &(struct bench_options){.registers = true, .features = DRV_F_RING_RESET});
+    bench_held(b, 8, 0);
+    b->trace[0] = '\0';
+    must_put(b, DRV_MMIO_QUEUE_SEL, 0);
+    must_put(b, DRV_MMIO_QUEUE_RESET, 1);
+    bench_expect_trace(b, "changed:0 queue_reset:0 ");
+    assert_int_equal(anyhv_ctl_queue_stop(b->dev, 1, true, &base), ANYHV_OK);
+    bench_expect_trace(b, "changed:1 ");
+    anyhv_ctl_set_status(b->dev, 0);
+    bench_expect_trace(b, "irq:0/0 stop ");
+    assert_int_equal(anyhv_ctl_queue_stop(b->dev, 0, false, NULL), ANYHV_OK);
+    bench_expect_trace(b, ""); /* nobody is there who could forget anything */
+}
+
 /* ---- notify ---- */
 
+/* Proves KICK-DATA, MMIO-KICK-DATA. */
 static void a_notification_may_carry_data(void **state)
 {
     struct bench *b = *state;
@@ -390,6 +423,7 @@ static void a_notification_may_carry_data(void **state)
     assert_int_equal(b->dev->violations[ANYHV_V_KICK_QUEUE], 2);
 }
 
+/* Proves KICK-INDEX, MMIO-KICK. */
 static void without_data_the_whole_word_is_the_queue(void **state)
 {
     struct bench *b = *state;
@@ -485,6 +519,7 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(what_cannot_be_started_does_not_get_ready),
     BENCH_TEST(queue_reset_needs_its_feature),
     BENCH_TEST(queue_reset_stops_one_queue),
+    BENCH_TEST(a_device_hears_of_the_reset_of_a_queue),
     BENCH_TEST(a_notification_may_carry_data),
     BENCH_TEST(without_data_the_whole_word_is_the_queue),
     BENCH_TEST(a_successor_goes_on_in_the_middle_of_a_set_up),

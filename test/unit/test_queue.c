@@ -129,11 +129,13 @@ static void areas_have_their_alignment(struct bench *b, const struct bench_optio
     }
 }
 
+/* Proves SPLIT-AREAS. */
 static void split_areas_have_their_alignment(void **state)
 {
     areas_have_their_alignment(*state, NULL, (const uint8_t[]){16, 2, 4});
 }
 
+/* Proves PACKED-AREAS. */
 static void packed_areas_have_their_alignment(void **state)
 {
     areas_have_their_alignment(*state, PACKED, (const uint8_t[]){16, 4, 4});

@@ -341,6 +341,7 @@ static void a_sleeping_driver_is_woken_packed_event(void **state)
 /*
  * Is the interrupt sent exactly when the driver's event is among the slots used since the last
  * decision? All positions, batches and events of a small ring. Section 2.8.10.
+ * Proves PACKED-EVENT-DESC.
  */
 static void a_packed_event_is_hit_or_missed(void **state)
 {

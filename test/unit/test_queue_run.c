@@ -187,6 +187,7 @@ static void an_idle_ring_asks_for_kicks(struct bench *b, uint64_t features)
     assert_true(bench_counters(b, 0)->requests > 200);
 }
 
+/* Proves SPLIT-FLAGS-MUTE. */
 static void an_idle_ring_asks_for_kicks_split(void **state)
 {
     an_idle_ring_asks_for_kicks(*state, 0);
@@ -326,11 +327,13 @@ static void chunks_run_out(struct bench *b, uint64_t features)
     assert_int_equal(b->handles, 5);
 }
 
+/* Proves FRAMING-LIMIT. */
 static void chunks_run_out_split(void **state)
 {
     chunks_run_out(*state, 0);
 }
 
+/* Proves PACKED-LIST-LIMIT. */
 static void chunks_run_out_packed(void **state)
 {
     chunks_run_out(*state, DRV_F_PACKED);

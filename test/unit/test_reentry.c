@@ -182,6 +182,7 @@ static void watch_memory(struct bench *b)
     watched.unmap = real_ops->unmap ? watch_unmap : NULL;
     watched.dirty = watch_dirty;
     b->lb.mem.ops = &watched;
+    anyhv_mem_track(&b->lb.mem, true);
 }
 
 /* ---- a device that does all a device can do ---- */

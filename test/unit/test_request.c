@@ -466,6 +466,7 @@ static void every_byte_written_is_told_once(void **state)
     uint8_t byte = 1;
 
     bench_up(b, NULL);
+    anyhv_mem_track(&b->lb.mem, true);
     req = bench_held(b, 8, 100);
     before = b->lb.seen.dirty_bytes;
     assert_int_equal(anyhv_req_read(req, &byte, 1), ANYHV_OK);

@@ -329,6 +329,7 @@ static void watch_memory(struct bench *b)
     watched.unmap = note_unmap;
     watched.dirty = note_dirty;
     b->lb.mem.ops = &watched;
+    anyhv_mem_track(&b->lb.mem, true);
     drv_alloc(&b->mem, 4096, 4096);
 }
 
@@ -464,6 +465,60 @@ static void a_pin_stops_at_a_region_border(void **state)
     assert_int_equal(map.addr, border);
 }
 
+/* ---- a predecessor's requests ---- */
+
+static void go_on_from(struct bench *b, void *journal)
+{
+    bench_negotiate(b);
+    assert_int_equal(anyhv_ctl_queue_journal(b->dev, 0, journal, journal ? 4096 : 0), ANYHV_OK);
+    assert_int_equal(bench_start(b, 0, b->ring[0].packed ? ANYHV_BASE_PACKED : ANYHV_BASE_SPLIT),
+                     ANYHV_OK);
+    bench_driver_ok(b);
+}
+
+/* Only what a predecessor had taken, and only as long as it is about that. */
+static void a_request_that_comes_again_says_so(void **state)
+{
+    static const uint64_t rings[] = {0, DRV_F_PACKED};
+    static _Alignas(uint64_t) uint8_t journal[4096];
+    struct bench *b = *state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        memset(journal, 0, sizeof(journal));
+        bench_detach(b);
+        free(b->storage);
+        free(b->state);
+        free(b->ram);
+        b->ram = NULL;
+        b->handles = 0;
+        bench_attach(b, &(struct bench_options){.features = rings[i], .limits = {.requests = 2}});
+        bench_ring(b, 0);
+        go_on_from(b, journal);
+        assert_false(anyhv_req_replayed(bench_held(b, 8, 8)));
+        bench_put(b, 0, 8, 8); /* which the first process never sees */
+        assert_int_equal(bench_reattach(b, false), ANYHV_OK);
+        b->handles = 0;
+        go_on_from(b, journal);
+        assert_int_equal(b->handles, 2);
+        assert_true(anyhv_req_replayed(bench_req(b, 0)));
+        assert_false(anyhv_req_replayed(bench_req(b, 1)));
+        anyhv_req_done(bench_req(b, 0));
+        bench_run(b);
+        assert_false(anyhv_req_replayed(bench_held(b, 8, 8))); /* in the slot of the first */
+        /* Both come again. Without a journal nothing does, although the slots are the same. */
+        assert_int_equal(bench_reattach(b, false), ANYHV_OK);
+        b->handles = 0;
+        go_on_from(b, journal);
+        assert_true(anyhv_req_replayed(bench_req(b, 0)) && anyhv_req_replayed(bench_req(b, 1)));
+        b->handles = 0;
+        anyhv_ctl_set_status(b->dev, 0);
+        drv_ring_reset(&b->ring[0]);
+        anyhv_mem_track(&b->lb.mem, false); /* or every request gets a second look anyway */
+        go_on_from(b, NULL);
+        assert_false(anyhv_req_replayed(bench_held(b, 8, 8)));
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     BENCH_TEST(a_handle_finds_its_request_until_it_ends),
     BENCH_TEST(a_made_up_handle_finds_nothing),
@@ -483,6 +538,7 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(a_request_that_goes_back_has_no_pieces_left),
     BENCH_TEST(a_pin_that_fails_takes_no_place),
     BENCH_TEST(a_pin_stops_at_a_region_border),
+    BENCH_TEST(a_request_that_comes_again_says_so),
 };
 
 ANYHV_TEST_MAIN("request_end", tests)

@@ -15,14 +15,14 @@
 
 /* Hands out 1, 2, 3 ... as long as `left` lasts, then `at_end`. */
 struct fake_source {
-    struct rng_source source;
+    struct anyhv_rng_source source;
     uint64_t left, reads;
     uint8_t next;
     int at_end;
     uint32_t most; /* per read; 0: no limit */
 };
 
-static int fake_read(struct rng_source *source, uint8_t *buf, uint32_t len)
+static int fake_read(struct anyhv_rng_source *source, uint8_t *buf, uint32_t len)
 {
     struct fake_source *fake = (struct fake_source *)source;
 
@@ -41,7 +41,7 @@ static int fake_read(struct rng_source *source, uint8_t *buf, uint32_t len)
 
 struct bench {
     struct fake_source fake;
-    struct rng rng;
+    struct anyhv_rng rng;
     struct anyhv_loopback lb;
     struct drv_mmio mmio;
     struct drv_mem mem;
@@ -132,6 +132,25 @@ static void expect_none(struct bench *b)
     assert_false(drv_ring_get(&b->ring, &used));
 }
 
+/*
+ * 5.4: one queue, no feature bits of its own (0 to 23, 50 and up), no configuration space.
+ * Proves RNG-LAYOUT.
+ */
+static void looks_as_section_5_4_says(void **state)
+{
+    const uint64_t of_the_type = (DRV_F(24) - 1) | ~(DRV_F(50) - 1);
+    struct bench *b = *state;
+    struct drv_transport *t = &b->mmio.transport;
+    uint8_t byte;
+
+    assert_int_equal(drv_mmio_read(&b->mmio, DRV_MMIO_DEVICE_ID), 4);
+    assert_int_not_equal(t->ops->queue_max(t, 0), 0);
+    assert_int_equal(t->ops->queue_max(t, 1), 0);
+    assert_int_equal(t->ops->offered(t) & of_the_type, 0);
+    assert_false(t->ops->config_read(t, 0, &byte, 1));
+}
+
+/* Proves RNG-BYTES. */
 static void fills_a_buffer_with_the_sources_bytes(void **state)
 {
     struct bench *b = *state;
@@ -145,6 +164,7 @@ static void fills_a_buffer_with_the_sources_bytes(void **state)
     assert_int_equal(b->fake.left, 700);
 }
 
+/* Proves RNG-SHORT. */
 static void answers_short_rather_than_waiting(void **state)
 {
     struct bench *b = *state;
@@ -162,6 +182,7 @@ static void gathers_small_reads(void **state)
     expect_answer(b, ask(b, 64), 64);
 }
 
+/* Proves RNG-BYTES. */
 static void holds_until_there_is_a_byte_and_keeps_order(void **state)
 {
     struct bench *b = *state;
@@ -272,7 +293,7 @@ static void a_stop_gives_held_buffers_back_to_the_ring(void **state)
 static void simulated_records_prove_themselves(void **state)
 {
     uint8_t bytes[RNG_RECORD_SIZE * 3];
-    struct rng_sim sim;
+    struct anyhv_rng_sim sim;
     uint64_t index;
 
     (void)state;
@@ -294,6 +315,7 @@ static void simulated_records_prove_themselves(void **state)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 static const struct CMUnitTest tests[] = {
+    TEST(looks_as_section_5_4_says),
     TEST(fills_a_buffer_with_the_sources_bytes),
     TEST(answers_short_rather_than_waiting),
     TEST(gathers_small_reads),

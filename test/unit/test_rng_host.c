@@ -46,7 +46,7 @@ static const char *path_of(const char *name)
 
 static void the_kernel_gives_bytes(void **state)
 {
-    struct rng_linux kernel;
+    struct anyhv_rng_linux kernel;
     uint8_t a[32] = {0}, b[32] = {0};
 
     assert_int_equal(anyhv_rng_linux_open(&kernel, *state, NULL), ANYHV_OK);
@@ -58,7 +58,7 @@ static void the_kernel_gives_bytes(void **state)
 
 static void a_file_is_read_to_its_end_and_then_fails(void **state)
 {
-    struct rng_linux file;
+    struct anyhv_rng_linux file;
     uint8_t buf[8] = {0};
     const char *path = path_of("file");
     FILE *out = fopen(path, "wb");
@@ -76,7 +76,7 @@ static void a_file_is_read_to_its_end_and_then_fails(void **state)
 
 static void what_cannot_be_a_source_is_refused(void **state)
 {
-    struct rng_linux file;
+    struct anyhv_rng_linux file;
 
     assert_int_equal(anyhv_rng_linux_open(&file, *state, path_of("missing")), ANYHV_E_IO);
     assert_string_equal(last_event, "rng.source");
@@ -86,7 +86,7 @@ static void what_cannot_be_a_source_is_refused(void **state)
 
 static void a_dry_fifo_says_when_it_has_more(void **state)
 {
-    struct rng_linux fifo;
+    struct anyhv_rng_linux fifo;
     uint8_t buf[8];
     int writer;
 
@@ -106,8 +106,8 @@ static void a_dry_fifo_says_when_it_has_more(void **state)
 
 static void a_limit_passes_its_quota_and_waits_without_sleeping(void **state)
 {
-    struct rng_sim sim;
-    struct rng_limit limit;
+    struct anyhv_rng_sim sim;
+    struct anyhv_rng_limit limit;
     uint8_t buf[64];
     uint64_t begin;
 
@@ -135,16 +135,15 @@ static const struct CMUnitTest tests[] = {
     TEST(a_limit_passes_its_quota_and_waits_without_sleeping),
 };
 
-int main(void)
+int main(int argc, char **argv)
 {
     int failed;
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
     if (!mkdtemp(folder))
         return 1;
-    failed = cmocka_run_group_tests_name("rng_host", tests, NULL, NULL);
+    failed = test_run("rng_host", tests, sizeof(tests) / sizeof(tests[0]), argc, argv);
     unlink(path_of("file"));
     unlink(path_of("fifo"));
     rmdir(folder);
-    return failed != 0;
+    return failed;
 }

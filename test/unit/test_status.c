@@ -202,12 +202,15 @@ static void a_queue_may_have_32768_entries(void **state)
 
 /* ---- features ---- */
 
-/* The device type's bits (0 to 23, 50 and up) and what core and port do together. */
+/*
+ * The device type's bits (0 to 23, 50 and up) and what core and port do together.
+ * Proves ACCESS-PLATFORM-OFFERED, FEATURES-SUPPORTED.
+ */
 static void what_is_offered(void **state)
 {
     struct bench *b = *state;
     uint64_t ring = ANYHV_F_INDIRECT_DESC | ANYHV_F_EVENT_IDX | ANYHV_F_RING_PACKED |
-                    ANYHV_F_RING_RESET | ANYHV_F_VERSION_1;
+                    ANYHV_F_RING_RESET | ANYHV_F_SUSPEND | ANYHV_F_VERSION_1;
 
     bench_attach(b, NULL);
     assert_int_equal(anyhv_ctl_features(b->dev), ring | ANYHV_F(5) | ANYHV_F(55));
@@ -231,6 +234,7 @@ static void what_is_offered(void **state)
                      ring | ANYHV_F_NOTIFICATION_DATA | ANYHV_F_ACCESS_PLATFORM);
 }
 
+/* Proves FEATURES-COMPLETE. */
 static void anything_but_version_1_can_be_withheld(void **state)
 {
     struct bench *b = *state;
@@ -287,6 +291,21 @@ static void without_version_1_nothing_is_accepted(void **state)
     anyhv_ctl_set_features(b->dev, anyhv_ctl_features(b->dev));
     status_is(b, A | D | F, A | D | F);
     assert_int_equal(anyhv_dev_features(b->dev), anyhv_ctl_features(b->dev));
+}
+
+static void a_required_feature_has_to_be_accepted(void **state)
+{
+    struct bench *b = *state;
+
+    b->ops.required = ANYHV_F(5);
+    bench_attach(b, NULL);
+    anyhv_ctl_set_features(b->dev, ANYHV_F_VERSION_1 | ANYHV_F(55));
+    status_is(b, A | D | F, A | D);
+    assert_int_equal(violations(b, ANYHV_V_FEATURES_REFUSED), 1);
+    anyhv_ctl_set_features(b->dev, ANYHV_F_VERSION_1 | ANYHV_F(5));
+    status_is(b, A | D | F, A | D | F);
+    b->ops.required = ANYHV_F(6); /* which is not offered: nobody could */
+    assert_int_equal(bench_reattach(b, false), ANYHV_E_INVAL);
 }
 
 static void features_are_fixed_by_features_ok(void **state)
@@ -376,6 +395,7 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(anything_but_version_1_can_be_withheld),
     BENCH_TEST(each_of_64_bits_is_accepted_if_it_is_offered),
     BENCH_TEST(without_version_1_nothing_is_accepted),
+    BENCH_TEST(a_required_feature_has_to_be_accepted),
     BENCH_TEST(features_are_fixed_by_features_ok),
     BENCH_TEST(a_feature_that_was_not_taken_is_off),
     cmocka_unit_test(every_result_has_a_name),

@@ -42,7 +42,7 @@ bool fe_connect(struct frontend *fe, const char *path)
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
 
     strncpy(addr.sun_path, path, sizeof(addr.sun_path) - 1);
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 10000; i++) {
         fe->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fe->fd < 0)
             return false;
@@ -50,7 +50,7 @@ bool fe_connect(struct frontend *fe, const char *path)
             return true;
         close(fe->fd);
         fe->fd = -1;
-        pause_ms(10);
+        pause_ms(1);
     }
     return false;
 }

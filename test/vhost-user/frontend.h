@@ -42,6 +42,7 @@ enum fe_request {
     FE_GET_CONFIG = 24,
     FE_SET_CONFIG = 25,
     FE_GET_INFLIGHT_FD = 31,
+    FE_SET_INFLIGHT_FD = 32,
     FE_RESET_DEVICE = 34,
     FE_VRING_KICK = 35,
     FE_GET_MAX_MEM_SLOTS = 36,
@@ -49,6 +50,8 @@ enum fe_request {
     FE_REM_MEM_REG = 38,
     FE_SET_STATUS = 39,
     FE_GET_STATUS = 40,
+    FE_SET_DEVICE_STATE_FD = 42,
+    FE_CHECK_DEVICE_STATE = 43,
 };
 
 enum {
@@ -60,20 +63,27 @@ enum {
     FE_NO_FD = 0x100,
 };
 
+#define FE_F_LOG_ALL           (UINT64_C(1) << 26)
 #define FE_F_PROTOCOL_FEATURES (UINT64_C(1) << 30)
+/* The driver knows nothing of these. */
+#define FE_F_OWN (FE_F_LOG_ALL | FE_F_PROTOCOL_FEATURES)
 /* What every front end of ours negotiates at least. */
 #define FE_VERSION_1   (DRV_F_VERSION_1 | FE_F_PROTOCOL_FEATURES)
 
 #define FE_P(bit)      (UINT64_C(1) << (bit))
 #define FE_P_MQ        FE_P(0)
+#define FE_P_LOG       FE_P(1)
 #define FE_P_REPLY_ACK FE_P(3)
 #define FE_P_BACKEND   FE_P(5)
 #define FE_P_CONFIG    FE_P(9)
+#define FE_P_INFLIGHT  FE_P(12)
 #define FE_P_RESET     FE_P(13)
 #define FE_P_SLOTS     FE_P(15)
 #define FE_P_STATUS    FE_P(16)
-#define FE_P_ALL \
-    (FE_P_MQ | FE_P_REPLY_ACK | FE_P_BACKEND | FE_P_CONFIG | FE_P_RESET | FE_P_SLOTS | FE_P_STATUS)
+#define FE_P_STATE     FE_P(19)
+#define FE_P_ALL                                                                                  \
+    (FE_P_MQ | FE_P_LOG | FE_P_REPLY_ACK | FE_P_BACKEND | FE_P_CONFIG | FE_P_RESET | FE_P_SLOTS | \
+     FE_P_STATUS | FE_P_STATE | FE_P_INFLIGHT)
 
 struct fe_message {
     uint32_t request, flags, size;

@@ -38,14 +38,7 @@ int harness_end(void **state);
 #define REFUSED(expr) assert_int_equal((expr), 1)
 #define CLOSED(expr)  assert_int_equal((expr), FE_CLOSED)
 
-/* main() of a file of tests. With an argument: only those whose name matches it (* and ?). */
-#define HARNESS_MAIN(group_name, tests_array)                                         \
-    int main(int argc, char **argv)                                                   \
-    {                                                                                 \
-        if (argc > 1)                                                                 \
-            cmocka_set_test_filter(argv[1]);                                          \
-        return cmocka_run_group_tests_name(group_name, tests_array, NULL, NULL) != 0; \
-    }
+#define HARNESS_MAIN  ANYHV_TEST_MAIN
 
 /* A command of the probe device: no answer is waited for. */
 void harness_submit(struct harness *h, unsigned ring, enum probe_op op, uint32_t arg,

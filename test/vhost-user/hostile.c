@@ -33,6 +33,12 @@ const struct request requests[] = {
     {"REM_MEM_REG", FE_REM_MEM_REG, 40, 40, 0, 1},
     {"SET_STATUS", FE_SET_STATUS, 8, 8, 0, 0},
     {"GET_STATUS", FE_GET_STATUS, 0, 0, 0, 0},
+    {"SET_LOG_BASE", FE_SET_LOG_BASE, 16, 16, 1, 1},
+    {"SET_LOG_FD", FE_SET_LOG_FD, 0, 0, 1, 1},
+    {"SET_DEVICE_STATE_FD", FE_SET_DEVICE_STATE_FD, 8, 8, 1, 1},
+    {"CHECK_DEVICE_STATE", FE_CHECK_DEVICE_STATE, 0, 0, 0, 0},
+    {"GET_INFLIGHT_FD", FE_GET_INFLIGHT_FD, 20, 24, 0, 0},
+    {"SET_INFLIGHT_FD", FE_SET_INFLIGHT_FD, 20, 24, 1, 1},
 };
 const unsigned request_count = sizeof(requests) / sizeof(requests[0]);
 

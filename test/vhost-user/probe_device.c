@@ -3,19 +3,22 @@
 
 #include <string.h>
 
-#define HELD_MAX 16
+#define HELD_MAX 64
+#define LATER_NS UINT64_C(50000) /* between requests that are answered later */
 
 struct held {
     uint64_t handle;
     uint32_t pinned; /* bytes at `at` */
     uint8_t *at;
-    bool returnable, stuck;
+    bool returnable, stuck, later;
 };
 
 struct probe {
     struct anyhv_dev *dev;
     struct anyhv_loop *loop;
-    struct anyhv_timer timer, config_timer;
+    struct anyhv_timer timer, later_timer, config_timer;
+    uint32_t random;
+    bool slow;
     uint32_t config_value;
     struct held held[HELD_MAX];
     unsigned nheld;
@@ -33,23 +36,62 @@ static void echo(struct anyhv_req *req)
     anyhv_req_done(req);
 }
 
+static void finish(struct probe *p, const struct held *h)
+{
+    struct anyhv_req *req = anyhv_req_get(p->dev, h->handle);
+
+    if (!req)
+        return;
+    if (h->pinned) {
+        memset(h->at, PROBE_BYTE, h->pinned);
+        anyhv_req_done(req);
+    } else {
+        echo(req);
+    }
+}
+
 static void release(struct probe *p)
 {
     unsigned count = p->nheld;
 
-    p->nheld = 0;
-    for (unsigned i = 0; i < count; i++) {
-        struct anyhv_req *req = anyhv_req_get(p->dev, p->held[i].handle);
-
-        if (!req)
-            continue;
-        if (p->held[i].pinned) {
-            memset(p->held[i].at, PROBE_BYTE, p->held[i].pinned);
-            anyhv_req_done(req);
-        } else {
-            echo(req);
-        }
+    if (p->slow) {
+        for (unsigned i = 0; i < count; i++)
+            p->held[i].later = true;
+        anyhv_timer_set(p->loop, &p->later_timer, 0);
+        return;
     }
+    p->nheld = 0;
+    for (unsigned i = 0; i < count; i++)
+        finish(p, &p->held[i]);
+}
+
+/* Any one of those that are to be answered later, or -1. */
+static int some_later(struct probe *p)
+{
+    p->random = p->random * 1103515245 + 12345;
+    for (unsigned i = 0; i < p->nheld; i++) {
+        unsigned at = (i + p->random / 65536) % p->nheld;
+
+        if (p->held[at].later)
+            return (int)at;
+    }
+    return -1;
+}
+
+static void end_some(struct anyhv_timer *timer)
+{
+    struct probe *p = timer->priv;
+    unsigned n = p->slow ? 1 : 3;
+    int at;
+
+    while ((at = some_later(p)) >= 0 && n--) {
+        struct held h = p->held[at];
+
+        p->held[at] = p->held[--p->nheld];
+        finish(p, &h);
+    }
+    if (at >= 0)
+        anyhv_timer_set(p->loop, timer, p->slow ? 0 : LATER_NS);
 }
 
 static void hold(struct probe *p, struct anyhv_req *req, enum probe_op op)
@@ -61,7 +103,10 @@ static void hold(struct probe *p, struct anyhv_req *req, enum probe_op op)
         anyhv_req_reject(req, ANYHV_E_NORES);
         return;
     }
-    *h = (struct held){.returnable = op == PROBE_RETURN, .stuck = op == PROBE_STUCK};
+    *h = (struct held){
+        .returnable = op == PROBE_RETURN, .stuck = op == PROBE_STUCK, .later = op == PROBE_LATER};
+    if (h->later && !p->later_timer.loop)
+        anyhv_timer_set(p->loop, &p->later_timer, LATER_NS);
     if (op == PROBE_HOLD_PINNED && anyhv_req_pin(req, ANYHV_W, UINT32_MAX, &map) == ANYHV_OK) {
         h->at = map.ptr;
         h->pinned = map.len;
@@ -96,6 +141,7 @@ static void probe_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_re
     case PROBE_HOLD_PINNED:
     case PROBE_RETURN:
     case PROBE_STUCK:
+    case PROBE_LATER:
         hold(p, req, command[0]);
         return;
     case PROBE_RELEASE:
@@ -113,6 +159,10 @@ static void probe_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_re
         return;
     case PROBE_INFO:
         info(p, req);
+        return;
+    case PROBE_REMEMBER:
+        p->info.word = command[1];
+        anyhv_req_done(req);
         return;
     default:
         anyhv_req_reject(req, ANYHV_E_INVAL);
@@ -163,6 +213,7 @@ static void probe_stop(struct anyhv_dev *dev)
     p->info.stops++;
     p->nheld = 0;
     anyhv_timer_cancel(&p->timer);
+    anyhv_timer_cancel(&p->later_timer);
 }
 
 static void probe_config_written(struct anyhv_dev *dev, unsigned off, unsigned len)
@@ -172,6 +223,38 @@ static void probe_config_written(struct anyhv_dev *dev, unsigned off, unsigned l
     (void)off;
     (void)len;
     p->info.config_writes++;
+}
+
+static size_t probe_save(struct anyhv_dev *dev, void *buf, size_t cap)
+{
+    const struct probe *p = anyhv_dev_priv(dev);
+    uint32_t *words = buf;
+
+    if (cap < PROBE_STATE_LEN)
+        return PROBE_STATE_LEN;
+    for (unsigned i = 0; i < PROBE_STATE_LEN / 4; i++)
+        memcpy(&words[i], i ? &p->info.word : &(uint32_t){PROBE_STATE_VERSION}, 4);
+    return PROBE_STATE_LEN;
+}
+
+static int probe_load(struct anyhv_dev *dev, const void *buf, size_t len)
+{
+    struct probe *p = anyhv_dev_priv(dev);
+    const uint8_t *bytes = buf;
+    uint32_t version, word;
+
+    if (len != PROBE_STATE_LEN)
+        return ANYHV_E_INVAL;
+    memcpy(&version, bytes, 4);
+    memcpy(&word, bytes + 4, 4);
+    if (version != PROBE_STATE_VERSION)
+        return ANYHV_E_VERSION;
+    for (size_t i = 8; i < len; i += 4) {
+        if (memcmp(bytes + i, &word, 4) != 0)
+            return ANYHV_E_INVAL;
+    }
+    p->info.word = word;
+    return ANYHV_OK;
 }
 
 static const uint32_t initial_config[PROBE_CONFIG_LEN / 4] = {PROBE_MAGIC};
@@ -190,6 +273,8 @@ static const struct anyhv_device_ops probe_ops = {
     .start = probe_start,
     .stop = probe_stop,
     .config_written = probe_config_written,
+    .save = probe_save,
+    .load = probe_load,
 };
 
 static int probe_open(struct anyhv_loop *loop, const void *options, void **host)
@@ -206,8 +291,17 @@ static int probe_create(void *host, struct anyhv_dev *dev, void *instance)
     p->dev = dev;
     p->loop = host;
     p->timer = (struct anyhv_timer){.fire = late, .priv = p};
+    p->later_timer = (struct anyhv_timer){.fire = end_some, .priv = p};
     p->config_timer = (struct anyhv_timer){.fire = late_config, .priv = p};
     return ANYHV_OK;
+}
+
+static int probe_create_slow(void *host, struct anyhv_dev *dev, void *instance)
+{
+    struct probe *p = instance;
+
+    p->slow = true;
+    return probe_create(host, dev, instance);
 }
 
 static void probe_destroy(void *host, void *instance)
@@ -216,13 +310,24 @@ static void probe_destroy(void *host, void *instance)
 
     (void)host;
     anyhv_timer_cancel(&p->timer);
+    anyhv_timer_cancel(&p->later_timer);
     anyhv_timer_cancel(&p->config_timer);
 }
 
 const struct anyhv_class probe_class = {
     .ops = &probe_ops,
+    .limits = {.segs = 256}, /* so that a ring full of long chains can be held */
     .open = probe_open,
     .instance_size = sizeof(struct probe),
     .create = probe_create,
+    .destroy = probe_destroy,
+};
+
+const struct anyhv_class probe_slow_class = {
+    .ops = &probe_ops,
+    .limits = {.segs = 256},
+    .open = probe_open,
+    .instance_size = sizeof(struct probe),
+    .create = probe_create_slow,
     .destroy = probe_destroy,
 };

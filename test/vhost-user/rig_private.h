@@ -4,7 +4,7 @@
 #define ANYHV_TEST_RIG_PRIVATE_H
 
 #include "vhost-user/backend.h"
-#include "vhost-user/frontend.h"
+#include "vhost-user/moving.h"
 #include "vhost-user/rig_vhost_user.h"
 
 /* A signal and its two ends, which are the same for an eventfd. */
@@ -26,11 +26,15 @@ struct queue {
 struct running {
     struct drv_transport transport;
     const struct rig_vhost_user *how;
+    struct rig_options options;
     struct backend b;
     struct frontend fe;
     struct anyhv_device_ops ops;
     struct anyhv_class cls;
     struct queue queue[TEST_QUEUES];
+    struct fe_inflight area;
+    bool uses_area;     /* it was given to the back end */
+    uint64_t features;  /* as the driver wrote them */
     int channel;        /* our end of the back-end channel */
     uint8_t status;     /* as the driver wrote it */
     bool features_set;  /* and were taken */
@@ -47,6 +51,10 @@ uint64_t rig_user(const struct running *r, uint64_t guest);
 void rig_look(struct running *r);
 /* Tells the back end where the ring goes on, and how it is notified. */
 bool rig_send_ring(struct running *r, unsigned queue);
+/* The same, and where it is. */
+bool rig_send_queue(struct running *r, unsigned queue);
+/* Gives the back end the in-flight area, a new one if there is none. Before the first ring. */
+bool rig_send_area(struct running *r);
 /* Enables it, or remembers to. */
 void rig_enable(struct running *r, unsigned queue);
 

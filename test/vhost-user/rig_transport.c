@@ -30,6 +30,8 @@ static bool vu_reset(struct drv_transport *t)
         r->queue[i].set = r->queue[i].stopped = r->queue[i].waits = false;
     r->status = 0;
     r->features_set = r->refused_queue = false;
+    fe_inflight_free(&r->area);
+    r->uses_area = false;
     if (r->how->no_status)
         return fe_call(&r->fe, FE_RESET_DEVICE, NULL, 0, NULL, 0) == 0;
     return fe_u64(&r->fe, FE_SET_STATUS, 0) == 0;
@@ -78,17 +80,18 @@ static uint64_t vu_offered(struct drv_transport *t)
 
     if (fe_get(&of(t)->fe, FE_GET_FEATURES, &features))
         return 0;
-    return features & ~FE_F_PROTOCOL_FEATURES;
+    return features & ~FE_F_OWN;
 }
 
 static void vu_set_features(struct drv_transport *t, uint64_t features)
 {
     struct running *r = of(t);
 
-    /* Bit 30 is not the driver's; a VMM that lets it through is none. */
-    if (features & FE_F_PROTOCOL_FEATURES)
+    /* Bits that are not the driver's; a VMM that lets them through is none. */
+    if (features & FE_F_OWN)
         features |= DRV_F(63);
-    r->features_set = fe_u64(&r->fe, FE_SET_FEATURES, features | FE_F_PROTOCOL_FEATURES) == 0;
+    r->features = features | FE_F_PROTOCOL_FEATURES;
+    r->features_set = fe_u64(&r->fe, FE_SET_FEATURES, r->features) == 0;
 }
 
 static uint16_t vu_queue_max(struct drv_transport *t, unsigned queue)
@@ -111,6 +114,26 @@ bool rig_send_ring(struct running *r, unsigned queue)
            fe_vring_fd(&r->fe, FE_SET_VRING_KICK, queue, q->kick.theirs) == 0;
 }
 
+bool rig_send_queue(struct running *r, unsigned queue)
+{
+    const struct drv_queue_setup *setup = &r->queue[queue].setup;
+
+    return fe_state(&r->fe, FE_SET_VRING_NUM, queue, setup->size) == 0 &&
+           fe_addr(&r->fe, queue, rig_user(r, setup->desc), rig_user(r, setup->driver),
+                   rig_user(r, setup->device)) == 0 &&
+           rig_send_ring(r, queue);
+}
+
+bool rig_send_area(struct running *r)
+{
+    uint16_t max = r->ops.max_size ? r->ops.max_size : TEST_QUEUE_SIZE;
+
+    if (r->area.fd < 0 && fe_inflight_get(&r->fe, TEST_QUEUES, max, &r->area))
+        return false;
+    r->uses_area = true;
+    return fe_inflight_send(&r->fe, &r->area) == 0;
+}
+
 static bool vu_queue_setup(struct drv_transport *t, unsigned queue,
                            const struct drv_queue_setup *setup)
 {
@@ -119,10 +142,7 @@ static bool vu_queue_setup(struct drv_transport *t, unsigned queue,
 
     q->setup = *setup;
     q->base = t->features & DRV_F_PACKED ? UINT32_C(0x80008000) : 0;
-    if (fe_state(&r->fe, FE_SET_VRING_NUM, queue, setup->size) ||
-        fe_addr(&r->fe, queue, rig_user(r, setup->desc), rig_user(r, setup->driver),
-                rig_user(r, setup->device)) ||
-        !rig_send_ring(r, queue)) {
+    if ((r->how->area && !r->uses_area && !rig_send_area(r)) || !rig_send_queue(r, queue)) {
         r->refused_queue = true;
         return false;
     }

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum {
-    BUDGET = 256, /* requests that the module serves in a turn of its loop */
+    BUDGET = 64, /* requests that the module serves at least in a turn of its loop */
 };
 
 static struct running *running(const struct rig *rig)
@@ -128,8 +128,11 @@ static void features_option(char *out, size_t size, uint64_t withhold)
              withhold & DRV_F_IN_ORDER ? ",-in_order" : "");
 }
 
-static void start_backend(struct running *r, const struct rig_options *options)
+/* A process, a connection to it, and what the device needs besides queues. */
+static bool start_backend(struct running *r)
 {
+    const struct rig_options *options = &r->options;
+    uint64_t protocol = r->how->no_status ? FE_P_ALL & ~FE_P_STATUS : FE_P_ALL;
     char features[128];
     const char *args[] = {features, "--log-level=error", NULL};
 
@@ -141,27 +144,36 @@ static void start_backend(struct running *r, const struct rig_options *options)
                                   .create = create};
     features_option(features, sizeof(features), options->withhold);
     backend_fork(&r->b, &r->cls, args);
+    return fe_connect(&r->fe, r->b.path) && fe_hello(&r->fe, protocol) && channel_new(r);
+}
+
+/* Ends it without a word. */
+static bool kill_backend(struct running *r)
+{
+    rig_look(r);
+    fe_disconnect(&r->fe);
+    close(r->channel);
+    r->channel = -1;
+    kill(r->b.pid, SIGKILL);
+    return backend_wait(&r->b) == -SIGKILL;
 }
 
 static bool rig_start(struct rig *rig, const struct rig_options *options)
 {
     struct running *r = calloc(1, sizeof(*r));
-    uint64_t protocol = FE_P_ALL;
 
     if (!r)
         return false;
     rig->priv = r;
     r->how = rig->how;
     r->transport.ops = &rig_transport_ops;
+    r->options = *options;
     r->channel = -1;
+    r->area.fd = -1;
     fe_init(&r->fe);
     for (unsigned i = 0; i < TEST_QUEUES; i++)
         r->queue[i].kick = r->queue[i].call = (struct signal_fds){-1, -1};
-    if (r->how->no_status)
-        protocol &= ~FE_P_STATUS;
-    start_backend(r, options);
-    if (!fe_connect(&r->fe, r->b.path) || !fe_hello(&r->fe, protocol) ||
-        !fe_memory_new(&r->fe, RIG_MEMORY) || !send_memory(r) || !channel_new(r))
+    if (!start_backend(r) || !fe_memory_new(&r->fe, RIG_MEMORY) || !send_memory(r))
         return false;
     for (unsigned i = 0; i < TEST_QUEUES; i++) {
         if (!signal_new(r, &r->queue[i].kick, true) || !signal_new(r, &r->queue[i].call, false))
@@ -185,6 +197,7 @@ static void rig_stop(struct rig *rig)
     }
     if (r->channel >= 0)
         close(r->channel);
+    fe_inflight_free(&r->area);
     fe_fini(&r->fe);
     if (r->b.pid) {
         bool alive = backend_alive(&r->b);
@@ -338,6 +351,53 @@ static void rig_resume(struct rig *rig)
     }
 }
 
+/* ---- Another process goes on ---- */
+
+/* What the front end knows, @status among it. */
+static bool tell_successor(struct running *r, uint64_t status)
+{
+    if ((r->features_set && fe_u64(&r->fe, FE_SET_FEATURES, r->features)) ||
+        (status && !r->how->no_status && fe_u64(&r->fe, FE_SET_STATUS, status)) ||
+        !send_memory(r) || (r->uses_area && !rig_send_area(r)))
+        return false;
+    for (unsigned i = 0; i < TEST_QUEUES; i++) {
+        if (!r->queue[i].set)
+            continue;
+        if (!rig_send_queue(r, i))
+            return false;
+        if (r->status & DRV_S_DRIVER_OK)
+            rig_enable(r, i);
+        r->queue[i].stopped = false;
+    }
+    return true;
+}
+
+/* The area stays behind: nothing is in work. */
+static bool rig_migrate(struct rig *rig)
+{
+    static uint8_t state[65536];
+    struct running *r = running(rig);
+    uint64_t status = 0;
+    long len;
+
+    if (!rig_quiesce(rig) || (!r->how->no_status && fe_get(&r->fe, FE_GET_STATUS, &status)))
+        return false;
+    r->quiesced = false;
+    len = fe_state_save(&r->fe, state, sizeof(state));
+    if (len < 0 || !kill_backend(r) || !start_backend(r))
+        return false;
+    fe_inflight_free(&r->area);
+    return fe_state_load(&r->fe, state, (size_t)len) == 0 && tell_successor(r, status);
+}
+
+/* The base is the one from the beginning: where the ring is only the area knows. */
+static bool rig_crash(struct rig *rig)
+{
+    struct running *r = running(rig);
+
+    return kill_backend(r) && start_backend(r) && tell_successor(r, r->status);
+}
+
 static const struct rig_ops ops = {
     .start = rig_start,
     .stop = rig_stop,
@@ -347,19 +407,22 @@ static const struct rig_ops ops = {
     .violations = rig_violations,
     .quiesce = rig_quiesce,
     .resume = rig_resume,
+    .migrate = rig_migrate,
+    .crash = rig_crash,
 };
 
 /* ---- The matrix ---- */
 
 #define ALL   (DRV_F_INDIRECT | DRV_F_EVENT_IDX)
 #define PLAIN UINT64_C(0)
-#define CAPS \
-    (RIG_COUNTERS | RIG_QUIESCE | RIG_CONFIG | RIG_CONFIG_IRQ | RIG_QUEUE_MAX | RIG_KICK_ANY)
+#define CAPS                                                                                  \
+    (RIG_COUNTERS | RIG_QUIESCE | RIG_MIGRATE | RIG_CONFIG | RIG_CONFIG_IRQ | RIG_QUEUE_MAX | \
+     RIG_KICK_ANY)
 #define WHOLE RIG_LARGE_AREAS
 
-static const struct rig_vhost_user usual = {0};
-static const struct rig_vhost_user no_status = {.no_status = true, .regions = 8};
-static const struct rig_vhost_user slots = {.slots = true, .regions = 64};
+static const struct rig_vhost_user usual = {.area = true};
+static const struct rig_vhost_user no_status = {.no_status = true, .regions = 8, .area = true};
+static const struct rig_vhost_user slots = {.slots = true, .regions = 64, .area = true};
 static const struct rig_vhost_user uml = {.no_status = true, .pipes = true};
 
 #define RIG(rig_name, parameters, more_caps, ring_features)                      \
@@ -369,12 +432,12 @@ static const struct rig_vhost_user uml = {.no_status = true, .pipes = true};
     }
 
 struct rig vhost_user_rigs[] = {
-    RIG("split", usual, WHOLE | RIG_STATUS, ALL),
-    RIG("packed", usual, WHOLE | RIG_STATUS, ALL | DRV_F_PACKED),
-    RIG("split-no-status", no_status, 0, PLAIN),
-    RIG("packed-no-status", no_status, 0, PLAIN | DRV_F_PACKED),
-    RIG("split-slots", slots, RIG_STATUS, ALL),
-    RIG("packed-slots", slots, RIG_STATUS, ALL | DRV_F_PACKED),
+    RIG("split", usual, WHOLE | RIG_STATUS | RIG_SUSPEND | RIG_CRASH, ALL),
+    RIG("packed", usual, WHOLE | RIG_STATUS | RIG_SUSPEND | RIG_CRASH, ALL | DRV_F_PACKED),
+    RIG("split-no-status", no_status, RIG_CRASH, PLAIN),
+    RIG("packed-no-status", no_status, RIG_CRASH, PLAIN | DRV_F_PACKED),
+    RIG("split-slots", slots, RIG_STATUS | RIG_SUSPEND | RIG_CRASH, ALL),
+    RIG("packed-slots", slots, RIG_STATUS | RIG_SUSPEND | RIG_CRASH, ALL | DRV_F_PACKED),
     RIG("split-pipes", uml, WHOLE, ALL),
 };
 

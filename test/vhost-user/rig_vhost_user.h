@@ -15,6 +15,7 @@ struct rig_vhost_user {
     bool slots;       /* memory by ADD_MEM_REG instead of SET_MEM_TABLE */
     unsigned regions; /* memory is cut into so many; 0: one */
     bool pipes;       /* pipes instead of eventfds and of the channel's socket */
+    bool area;        /* there is an in-flight area */
 };
 
 extern struct rig vhost_user_rigs[];

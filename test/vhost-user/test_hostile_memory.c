@@ -199,10 +199,63 @@ TEST(memory_shrinks_unseen)
     assert_true(backend_alive(&h->b));
 }
 
+/*
+ * Memory in crumbs, and buffers that lie in all of them: each takes long to check. The loop goes on
+ * meanwhile: a message is answered when most of it is still to be done, which is seen in the ring
+ * or, if this process was slow to look, by the clock.
+ */
+TEST(crumbs)
+{
+    enum {
+        CRUMBS = 500,
+        CRUMB = 512,
+        BUFS = 240,
+        REQUESTS = 60,
+    };
+    struct frontend *fe = &h->fe;
+    struct fe_region crumb = {.guest = 0x100000, .size = CRUMB, .user = 0x700000};
+    struct drv_buf in[BUFS], out = {0, 8};
+    uint64_t features, begin_ms, answer_ms;
+    struct drv_used used;
+    unsigned done;
+
+    begin(h);
+    assert_true(fe_start(fe, FE_P_ALL, DRV_F_INDIRECT, 0));
+    for (unsigned i = 0; i < CRUMBS; i++) {
+        OK(fe_region(fe, FE_ADD_MEM_REG, &crumb, fe->memfd));
+        crumb.guest += CRUMB;
+        crumb.user += 0x1000;
+    }
+    assert_true(fe_ring_new(fe, 0, 64, false) && fe_ring_send(fe, 0, 0));
+    for (unsigned i = 0; i < BUFS; i++)
+        in[i] = (struct drv_buf){0x100000, CRUMBS * CRUMB};
+    out.addr = drv_alloc(&fe->mem, 8, 8);
+    drv_poke32(&fe->mem, out.addr, PROBE_RELEASE);
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        struct drv_chain chain = {&out, in, 1, BUFS, 0, 0, i};
+
+        chain.table = drv_alloc(&fe->mem, (BUFS + 1) * 16, 16);
+        assert_true(drv_ring_add(&fe->ring[0].ring, &chain) >= 0);
+    }
+    drv_ring_publish(&fe->ring[0].ring);
+    OK(fe_state(fe, FE_SET_VRING_ENABLE, 0, 1));
+    begin_ms = now_ms();
+    OK(fe_get(fe, FE_GET_FEATURES, &features));
+    done = drv_split_used_idx(&fe->ring[0].ring);
+    answer_ms = now_ms() - begin_ms;
+    for (unsigned i = 0; i < REQUESTS; i++)
+        assert_true(fe_wait_used(fe, 0, &used, 5000));
+    assert_true(done < REQUESTS / 2 || answer_ms * 3 < now_ms() - begin_ms);
+}
+
 static const struct CMUnitTest tests[] = {
-    HOSTILE(bad_regions_are_refused), HOSTILE(bad_regions_end_the_connection),
-    HOSTILE(region_counts),           HOSTILE(regions_in_strange_files),
-    HOSTILE(memory_shrinks),          HOSTILE(memory_shrinks_unseen),
+    HOSTILE(crumbs),
+    HOSTILE(bad_regions_are_refused),
+    HOSTILE(bad_regions_end_the_connection),
+    HOSTILE(region_counts),
+    HOSTILE(regions_in_strange_files),
+    HOSTILE(memory_shrinks),
+    HOSTILE(memory_shrinks_unseen),
 };
 
 HARNESS_MAIN("vhost-user, hostile memory", tests)

@@ -88,6 +88,35 @@ TEST(useless_kick_and_call)
     harness_echo(h, 1);
 }
 
+/* It would be ready as often as it has been counted up, and that is done with one write. */
+TEST(semaphore_as_kick)
+{
+    static const unsigned counts[] = {0, 1, 2, UINT32_MAX};
+    struct frontend *fe = &h->fe;
+    uint8_t *answer;
+
+    begin(h);
+    assert_true(fe_start(fe, FE_P_ALL, 0, 1));
+    for (unsigned i = 0; i < 4; i++) {
+        int semaphore = eventfd(counts[i], EFD_SEMAPHORE), fd = eventfd(counts[i], 0);
+        uint64_t nearly_full = UINT64_MAX - 1 - counts[i];
+
+        REFUSED(fe_vring_fd(fe, FE_SET_VRING_KICK, 0, semaphore));
+        OK(fe_vring_fd(fe, FE_SET_VRING_CALL, 0, semaphore)); /* we only count it up */
+        OK(fe_vring_fd(fe, FE_SET_VRING_CALL, 0, fe->ring[0].call));
+        harness_submit(h, 0, PROBE_ECHO, 0, &answer); /* its kick is in the new descriptor */
+        if (i == 3)
+            assert_int_equal(write(fd, &nearly_full, 8), 8);
+        OK(fe_vring_fd(fe, FE_SET_VRING_KICK, 0, fd));
+        harness_answer(h, 0, 12);
+        close(semaphore);
+        close(fe->ring[0].kick);
+        fe->ring[0].kick = fd;
+        harness_echo(h, 0);
+    }
+    assert_true(backend_logged(&h->b, "SET_VRING_KICK: ring 0: fd is a semaphore"));
+}
+
 TEST(strange_backend_channel)
 {
     struct frontend *fe = &h->fe;
@@ -280,13 +309,10 @@ TEST(random_bytes)
 }
 
 static const struct CMUnitTest tests[] = {
-    HOSTILE(strange_kick_and_call),
-    HOSTILE(useless_kick_and_call),
-    HOSTILE(strange_backend_channel),
-    HOSTILE(full_backend_channel),
-    HOSTILE(random_messages),
-    HOSTILE(random_rings),
-    HOSTILE(random_bytes),
+    HOSTILE(strange_kick_and_call), HOSTILE(useless_kick_and_call),
+    HOSTILE(semaphore_as_kick),     HOSTILE(strange_backend_channel),
+    HOSTILE(full_backend_channel),  HOSTILE(random_messages),
+    HOSTILE(random_rings),          HOSTILE(random_bytes),
 };
 
 HARNESS_MAIN("vhost-user, hostile signals", tests)

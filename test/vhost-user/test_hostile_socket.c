@@ -90,7 +90,7 @@ TEST(descriptors_of_unknown_requests)
     for (unsigned i = 0; i < 8; i++)
         fds[i] = STDERR_FILENO;
     for (unsigned i = 0; i < 300; i++)
-        REFUSED(fe_call(&h->fe, i & 1 ? 77 : FE_SET_LOG_BASE, "12345678", 8, fds, 8));
+        REFUSED(fe_call(&h->fe, i & 1 ? 77 : FE_VRING_KICK, "12345678", 8, fds, 8));
     assert_true(has_fds(h, before));
 }
 

@@ -179,7 +179,6 @@ TEST(command_line)
     const char *const closed_fd[] = {"--fd=987", NULL};
     const char *const no_socket[] = {"--fd=2", NULL};
     const char *const elsewhere[] = {"--socket-path=/no/such/folder/socket", NULL};
-    const char *const capabilities[] = {"--print-capabilities", NULL};
     const char *const help[] = {"--help", NULL};
 
     assert_int_equal(code_of(both, h, "either --socket-path or --fd"), 64);
@@ -187,8 +186,49 @@ TEST(command_line)
     assert_int_equal(code_of(closed_fd, h, "--fd=987: Bad file descriptor"), 1);
     assert_int_equal(code_of(no_socket, h, "--fd=2: Socket operation on non-socket"), 1);
     assert_int_equal(code_of(elsewhere, h, "cannot listen at /no/such/folder/socket"), 1);
-    assert_int_equal(code_of(capabilities, h, "\"type\": \"rng\""), 0);
     assert_int_equal(code_of(help, h, "--socket-path=PATH"), 0);
+}
+
+static void assert_capabilities(struct harness *h, int code, const char *text)
+{
+    struct backend copy = h->b;
+    char *log;
+
+    assert_true(backend_logged(&h->b, text));
+    log = backend_log(&h->b);
+    if (code == 0) /* nothing else on standard output or error */
+        assert_string_equal(log, text);
+    free(log);
+    assert_int_equal(backend_wait(&copy), code);
+}
+
+/* The answer does not depend on the rest of the command line, nor on the host. */
+TEST(capabilities)
+{
+    const char *const alone[] = {"--print-capabilities", NULL};
+    const char *const others[] = {"--fd=0", "--socket-path=/no/such/folder/socket",
+                                  "--source=/no/such/file", "--print-capabilities", NULL};
+
+    backend_exec(&h->b, PROGRAM, alone);
+    assert_capabilities(h, 0, "{\n  \"type\": \"rng\",\n  \"features\": []\n}\n");
+    backend_exec(&h->b, PROGRAM, others);
+    assert_capabilities(h, 0, "{\n  \"type\": \"rng\",\n  \"features\": []\n}\n");
+}
+
+/* Types with options that managers know, and devices for which they have no type. */
+TEST(capabilities_of_other_devices)
+{
+    static const char *const options[] = {"read-only", "blk-file", NULL};
+    const char *const args[] = {"--print-capabilities", NULL};
+    struct anyhv_class cls = probe_class;
+
+    cls.type = "block";
+    cls.type_options = options;
+    backend_fork(&h->b, &cls, args);
+    assert_capabilities(
+        h, 0, "{\n  \"type\": \"block\",\n  \"features\": [\"read-only\", \"blk-file\"]\n}\n");
+    backend_fork(&h->b, &probe_class, args);
+    assert_capabilities(h, 1, "have no type for the probe device");
 }
 
 static const struct CMUnitTest tests[] = {
@@ -198,6 +238,8 @@ static const struct CMUnitTest tests[] = {
                                     harness_end),
     cmocka_unit_test_setup_teardown(serves_a_socket_that_it_is_given, nothing_started, harness_end),
     cmocka_unit_test_setup_teardown(command_line, nothing_started, harness_end),
+    cmocka_unit_test_setup_teardown(capabilities, nothing_started, harness_end),
+    cmocka_unit_test_setup_teardown(capabilities_of_other_devices, nothing_started, harness_end),
 };
 
 HARNESS_MAIN("vhost-user, program", tests)

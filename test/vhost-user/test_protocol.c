@@ -17,10 +17,12 @@ TEST(offers)
     assert_true(value & DRV_F_VERSION_1);
     assert_true(value & DRV_F_PACKED);
     assert_true(value & DRV_F_INDIRECT);
-    assert_false(value & (DRV_F(33) | DRV_F_NOTIFICATION_DATA | DRV_F_RING_RESET | DRV_F(43)));
+    assert_false(value & (DRV_F(33) | DRV_F_NOTIFICATION_DATA | DRV_F_RING_RESET | DRV_F_SUSPEND));
     OK(fe_get(&h->fe, FE_GET_PROTOCOL_FEATURES, &value));
-    assert_int_equal(value, 0x1a229);
+    assert_int_equal(value, 0x9b22b);
     assert_true(fe_hello(&h->fe, FE_P_ALL));
+    OK(fe_get(&h->fe, FE_GET_FEATURES, &value));
+    assert_true(value & DRV_F_SUSPEND); /* it is asked for through the status */
     OK(fe_get(&h->fe, FE_GET_QUEUE_NUM, &value));
     assert_int_equal(value, PROBE_QUEUES);
     OK(fe_get(&h->fe, FE_GET_MAX_MEM_SLOTS, &value));
@@ -60,8 +62,8 @@ TEST(unknown_requests)
     OK(fe_get(&h->fe, FE_GET_FEATURES, &value)); /* left alone */
     assert_true(backend_logged(&h->b, "request 99"));
     assert_true(backend_logged(&h->b, "SET_VRING_ENDIAN"));
-    CLOSED(fe_get(&h->fe, FE_GET_INFLIGHT_FD, &value)); /* its answer cannot be made up */
-    assert_true(backend_logged(&h->b, "GET_INFLIGHT_FD"));
+    CLOSED(fe_get(&h->fe, FE_IOTLB_MSG, &value)); /* its answer cannot be made up */
+    assert_true(backend_logged(&h->b, "IOTLB_MSG"));
 }
 
 TEST(requests_need_their_feature)
@@ -86,9 +88,11 @@ TEST(features_that_were_not_offered)
 {
     assert_true(fe_hello(&h->fe, FE_P_ALL));
     REFUSED(fe_u64(&h->fe, FE_SET_FEATURES, FE_VERSION_1 | DRV_F(33)));
-    REFUSED(fe_u64(&h->fe, FE_SET_FEATURES, FE_VERSION_1 | DRV_F(26)));
-    REFUSED(fe_u64(&h->fe, FE_SET_PROTOCOL_FEATURES, FE_P_ALL | FE_P(1)));
+    REFUSED(fe_u64(&h->fe, FE_SET_FEATURES, FE_VERSION_1 | DRV_F(27)));
+    REFUSED(fe_u64(&h->fe, FE_SET_PROTOCOL_FEATURES, FE_P_ALL | FE_P(2)));
     REFUSED(fe_u64(&h->fe, FE_SET_PROTOCOL_FEATURES, FE_P(63)));
+    OK(fe_u64(&h->fe, FE_SET_PROTOCOL_FEATURES, FE_P_ALL & ~FE_P_STATUS));
+    REFUSED(fe_u64(&h->fe, FE_SET_FEATURES, FE_VERSION_1 | DRV_F_SUSPEND));
     OK(fe_u64(&h->fe, FE_SET_FEATURES, FE_VERSION_1));
     assert_true(backend_logged(&h->b, "SET_FEATURES: features 0x200000000 were not offered"));
 }
@@ -156,6 +160,64 @@ TEST(ring_waits_for_features_ok)
     OK(fe_u64(&h->fe, FE_SET_STATUS, 0x0f));
     harness_answer(h, 0, 12);
     harness_echo(h, 0);
+}
+
+static void expect_status(struct harness *h, uint64_t want)
+{
+    uint64_t status = 0;
+
+    for (unsigned i = 0; i < 1000 && status != want; i++) {
+        OK(fe_get(&h->fe, FE_GET_STATUS, &status));
+        usleep(1000);
+    }
+    assert_int_equal(status, want);
+}
+
+/* SUSPEND shows when the device is quiet, DRIVER_OK ends it; what the VMM does to rings does not.
+ */
+TEST(suspend)
+{
+    struct frontend *fe = &h->fe;
+    uint8_t *held, *answer;
+    uint64_t status;
+    uint32_t base;
+
+    assert_true(fe_start(fe, FE_P_ALL, DRV_F_SUSPEND, 2));
+    harness_echo(h, 0);
+    harness_submit(h, 0, PROBE_HOLD, 0, &held);
+    fe_kick(fe, 0);
+    harness_held(h, 1, 1);
+    OK(fe_u64(fe, FE_SET_STATUS, 0x1f));
+    OK(fe_get(fe, FE_GET_STATUS, &status));
+    assert_int_equal(status, 0x0f); /* not yet: a request is in work */
+    expect_status(h, 0x1b);
+    harness_answer(h, 0, 12);
+    harness_submit(h, 1, PROBE_ECHO, 0, &answer);
+    fe_kick(fe, 1);
+    OK(fe_get_base(fe, 0, &base));
+    assert_true(fe_ring_send(fe, 0, base)); /* the machine was stopped and goes on */
+    OK(fe_get(fe, FE_GET_STATUS, &status));
+    assert_int_equal(status, 0x1b);
+    usleep(10000);
+    harness_no_answer(h, 1);
+    OK(fe_u64(fe, FE_SET_STATUS, 0x0f));
+    harness_answer(h, 1, 12);
+    harness_echo(h, 0);
+    /* A driver that thinks better of it. */
+    harness_submit(h, 0, PROBE_HOLD, 0, &held);
+    fe_kick(fe, 0);
+    harness_held(h, 1, 1);
+    OK(fe_u64(fe, FE_SET_STATUS, 0x1f));
+    OK(fe_state(fe, FE_SET_VRING_ENABLE, 1, 0));
+    OK(fe_state(fe, FE_SET_VRING_ENABLE, 1, 1));
+    OK(fe_u64(fe, FE_SET_STATUS, 0x0f));
+    OK(fe_get(fe, FE_GET_STATUS, &status));
+    assert_int_equal(status, 0x0f);
+    harness_answer(h, 0, 12);
+    harness_echo(h, 1);
+    OK(fe_u64(fe, FE_SET_STATUS, 0x1f));
+    OK(fe_u64(fe, FE_SET_STATUS, 0));
+    expect_status(h, 0);
 }
 
 static void hold_some(struct harness *h)
@@ -472,6 +534,7 @@ static const struct CMUnitTest tests[] = {
     UNIT(status_refuses_features),
     UNIT(status_without_driver_ok),
     UNIT(ring_waits_for_features_ok),
+    UNIT(suspend),
     UNIT(reset_by_status),
     UNIT(reset_by_message),
     UNIT(features_again_while_running),

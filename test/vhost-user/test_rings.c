@@ -220,6 +220,42 @@ TEST(base_of_a_packed_ring)
     harness_echo(h, 0);
 }
 
+/* Some front ends begin there, although wrap counters of 1 would be right. */
+TEST(new_packed_ring_at_zero)
+{
+    assert_true(fe_start(&h->fe, FE_P_ALL, DRV_F_PACKED, 0));
+    assert_true(fe_ring_new(&h->fe, 0, 16, true) && fe_ring_send(&h->fe, 0, 0));
+    OK(fe_state(&h->fe, FE_SET_VRING_ENABLE, 0, 1));
+    for (unsigned i = 0; i < 20; i++)
+        harness_echo(h, 0);
+}
+
+/* And some come there by filling the ring once: its first slot is used, or available again. */
+TEST(packed_ring_after_a_lap)
+{
+    struct frontend *fe = &h->fe;
+    uint8_t *answer;
+    uint32_t base;
+
+    assert_true(fe_start(fe, FE_P_ALL, DRV_F_PACKED, 0));
+    for (unsigned again = 0; again < 2; again++) {
+        assert_true(fe_ring_new(fe, 0, 16, true) && fe_ring_send(fe, 0, 0x80008000));
+        OK(fe_state(fe, FE_SET_VRING_ENABLE, 0, 1));
+        for (unsigned i = 0; i < 8; i++) /* of two slots each */
+            harness_echo(h, 0);
+        OK(fe_get_base(fe, 0, &base));
+        assert_int_equal(base, 0);
+        if (again)
+            harness_submit(h, 0, PROBE_ECHO, 0, &answer);
+        assert_true(fe_ring_send(fe, 0, base));
+        if (again)
+            harness_answer(h, 0, 12);
+        for (unsigned i = 0; i < 20; i++)
+            harness_echo(h, 0);
+        OK(fe_get_base(fe, 0, &base));
+    }
+}
+
 TEST(disabled_ring_has_no_side_effects)
 {
     struct frontend *fe = &h->fe;
@@ -459,6 +495,8 @@ static const struct CMUnitTest tests[] = {
     UNIT(base_waits_for_a_held_request),
     UNIT(base_without_what_was_returned),
     UNIT(base_of_a_packed_ring),
+    UNIT(new_packed_ring_at_zero),
+    UNIT(packed_ring_after_a_lap),
     UNIT(disabled_ring_has_no_side_effects),
     UNIT(running_ring_keeps_its_shape),
     UNIT(running_ring_moves),

@@ -17,8 +17,8 @@ extern "C" {
 extern const struct anyhv_class anyhv_rng_class;
 
 /* getrandom(2), or the bytes of a file, a FIFO or a character device. */
-struct rng_linux {
-    struct rng_source source;
+struct anyhv_rng_linux {
+    struct anyhv_rng_source source;
     struct anyhv_loop *loop;
     int fd; /* -1: getrandom */
     const char *path;
@@ -30,13 +30,14 @@ struct rng_linux {
  * Opens @path, which is kept, not copied (NULL: getrandom). Says what is wrong itself. 0 or
  * ANYHV_E_IO.
  */
-int anyhv_rng_linux_open(struct rng_linux *linux_source, struct anyhv_loop *loop, const char *path);
-void anyhv_rng_linux_close(struct rng_linux *linux_source);
+int anyhv_rng_linux_open(struct anyhv_rng_linux *linux_source, struct anyhv_loop *loop,
+                         const char *path);
+void anyhv_rng_linux_close(struct anyhv_rng_linux *linux_source);
 
 /* Lets at most `max_bytes` through in each period; the rest waits for the next. Never sleeps. */
-struct rng_limit {
-    struct rng_source source;
-    struct rng_source *inner;
+struct anyhv_rng_limit {
+    struct anyhv_rng_source source;
+    struct anyhv_rng_source *inner;
     struct anyhv_loop *loop;
     struct anyhv_timer timer;
     uint64_t period_ns, started; /* ns, CLOCK_MONOTONIC */
@@ -44,9 +45,9 @@ struct rng_limit {
 };
 
 /* @max_bytes and @period_ms at least 1. */
-void anyhv_rng_limit_init(struct rng_limit *limit, struct anyhv_loop *loop,
-                          struct rng_source *inner, uint32_t max_bytes, uint32_t period_ms);
-void anyhv_rng_limit_fini(struct rng_limit *limit);
+void anyhv_rng_limit_init(struct anyhv_rng_limit *limit, struct anyhv_loop *loop,
+                          struct anyhv_rng_source *inner, uint32_t max_bytes, uint32_t period_ms);
+void anyhv_rng_limit_fini(struct anyhv_rng_limit *limit);
 
 #ifdef __cplusplus
 }

@@ -10,8 +10,8 @@
 #   box.sh boot OPTION...
 #
 #   --scenario A,B,...   what happens in the box (see dom0_init)
-#   --seed N --bytes N   what the guests expect, and how much they read at a time
-#   --verbosity WORD     for the guests' kernels; default quiet, or loglevel=7
+#   --set NAME=VALUE     a setting of the box: verbosity, of the guests' kernels (loglevel=7), or what
+#                        their scenarios know, as rng.seed and rng.bytes
 #   --log FILE           the console of the box: Xen, dom0, back ends and guests
 #   --timeout SECONDS
 #
@@ -24,34 +24,12 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../../scripts/lib/apt.sh"
 # shellcheck source=test/guest/image.sh
 . "$here/../image.sh"
+# shellcheck source=test/guest/options.sh
+. "$here/../options.sh"
 # shellcheck source=test/guest/xen/parts.sh
 . "$here/parts.sh"
 
 build=${ANYHV_BUILD:-$(anyhv_root)/build}
-scenario=serve seed=1 bytes=65536 timeout=240 verbosity=quiet
-log=$build/guest-logs/xen/box.log
-
-usage() {
-    sed -n '/^# Boots/,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2
-    exit 2
-}
-
-parse_options() {
-    while (($#)); do
-        (($# >= 2)) || usage
-        case $1 in
-        --scenario) scenario=$2 ;;
-        --seed) seed=$2 ;;
-        --bytes) bytes=$2 ;;
-        --log) log=$2 ;;
-        --timeout) timeout=$2 ;;
-        --verbosity) verbosity=$2 ;;
-        *) usage ;;
-        esac
-        shift 2
-    done
-}
-
 # --- our programs -----------------------------------------------------------------------------------
 
 programs() { printf '%s/xen-arm64/bin\n' "$(anyhv_root)/build"; }
@@ -167,12 +145,13 @@ run_qemu() {
         -kernel "$(hypervisor_folder)/xen" \
         -append "dom0_mem=1024M dom0_max_vcpus=1 bootscrub=0 console=dtuart dtuart=/pl011@9000000" \
         -device "guest-loader,addr=0x50000000,kernel=$(kernel_image aarch64),bootargs=console=hvc0 quiet \
-panic=-1 anyhv.box=${scenario//,/,,} anyhv.seed=$seed anyhv.bytes=$bytes anyhv.verbosity=$verbosity" \
+panic=-1 $(init_arguments | sed 's/,/,,/g' | tr '\n' ' ')" \
         -device "guest-loader,addr=0x60000000,initrd=$1/dom0.cpio" </dev/null >"$log" 2>&1
 }
 
 boot() {
     local status=0 work
+    check_options
     fetch_box
     [[ -x $(programs)/anyhv-rng-xen ]] || die "no back end: run box.sh build"
     mkdir -p "$build/guest" "$(dirname "$log")"
@@ -180,14 +159,15 @@ boot() {
     make_images "$work"
     run_qemu "$work" || status=$?
     rm -rf "$work"
-    ((status != 124 && status != 137)) || die "no end after $timeout s, see $log"
-    ((status == 0)) || die "QEMU ended with status $status, see $log"
+    judge "$status" QEMU
     grep -q '^dom0| ANYHV-MARK done' "$log" || die "the box did not get through, see $log"
 }
 
+no_other_option() { false; }
+
 command=${1:-}
 shift || usage
-parse_options "$@"
+parse_options no_other_option "$@"
 case $command in
 fetch) fetch_box ;;
 build)

@@ -6,13 +6,13 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/common.sh
-. "$here/../../scripts/lib/common.sh"
+. "$here/../../../scripts/lib/common.sh"
 # shellcheck source=scripts/lib/apt.sh
-. "$here/../../scripts/lib/apt.sh"
+. "$here/../../../scripts/lib/apt.sh"
 # shellcheck source=scripts/lib/tap.sh
-. "$here/../../scripts/lib/tap.sh"
+. "$here/../../../scripts/lib/tap.sh"
 # shellcheck source=test/guest/image.sh
-. "$here/image.sh"
+. "$here/../image.sh"
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/anyhv-rng-check.XXXXXX")
 trap 'rm -rf "$work"' EXIT
