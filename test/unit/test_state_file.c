@@ -250,17 +250,15 @@ static void used_for_an_attach(void **state)
     anyhv_state_file_close(&file);
 }
 
-int main(void)
-{
 #define UNIT(name) cmocka_unit_test_setup_teardown(name, begin, end)
-    const struct CMUnitTest tests[] = {
-        UNIT(fresh_is_zero),    UNIT(kept),
-        UNIT(kept_when_killed), UNIT(of_another_owner),
-        UNIT(of_another_shape), UNIT(half_made),
-        UNIT(one_at_a_time),    UNIT(removed),
-        UNIT(not_a_file),       UNIT(names_and_paths),
-        UNIT(note_only),        UNIT(used_for_an_attach),
-    };
 
-    return cmocka_run_group_tests_name("state-file", tests, NULL, NULL) != 0;
-}
+static const struct CMUnitTest tests[] = {
+    UNIT(fresh_is_zero),    UNIT(kept),
+    UNIT(kept_when_killed), UNIT(of_another_owner),
+    UNIT(of_another_shape), UNIT(half_made),
+    UNIT(one_at_a_time),    UNIT(removed),
+    UNIT(not_a_file),       UNIT(names_and_paths),
+    UNIT(note_only),        UNIT(used_for_an_attach),
+};
+
+ANYHV_TEST_MAIN("state-file", tests)

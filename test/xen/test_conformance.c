@@ -125,6 +125,8 @@ static const struct rig_ops ops = {
 };
 
 #define ALL (DRV_F_INDIRECT | DRV_F_EVENT_IDX)
+/* Without RIG_SUSPEND: its tests access registers inside a request, where no trap can be answered.
+ */
 #define CAPS                                                                        \
     (RIG_REGISTERS | RIG_COUNTERS | RIG_IN_PROCESS | RIG_QUEUE_RESET | RIG_CONFIG | \
      RIG_CONFIG_IRQ | RIG_STATUS | RIG_GENERATION | RIG_QUEUE_MAX | RIG_KICK_ANY |  \

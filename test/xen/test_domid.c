@@ -123,14 +123,11 @@ static void goes_on_after_a_restart(void **state)
     assert_true(guest_echo(&h->g));
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        UNIT(restricted_before_it_serves), UNIT(ends_with_its_guest),
-        UNIT(fails_without_the_guest),     UNIT(refuses_grants),
-        UNIT(fails_without_restriction),   UNIT(placed_by_hand),
-        UNIT(two_devices_of_one_guest),    UNIT(goes_on_after_a_restart),
-    };
+static const struct CMUnitTest tests[] = {
+    UNIT(restricted_before_it_serves), UNIT(ends_with_its_guest),
+    UNIT(fails_without_the_guest),     UNIT(refuses_grants),
+    UNIT(fails_without_restriction),   UNIT(placed_by_hand),
+    UNIT(two_devices_of_one_guest),    UNIT(goes_on_after_a_restart),
+};
 
-    return cmocka_run_group_tests_name("xen-domid", tests, NULL, NULL) != 0;
-}
+ANYHV_TEST_MAIN("xen-domid", tests)

@@ -229,24 +229,21 @@ static void the_guest_dies(void **state)
     assert_int_equal(fake_granted_pages(), 0);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        UNIT(a_driver_gets_on),
-        UNIT(across_pages_54),
-        UNIT(nothing_stays_mapped),
-        UNIT(not_a_grant_55),
-        UNIT(rings_that_are_not_granted_55),
-        UNIT(partly_granted_56),
-        UNIT(read_only_57),
-        UNIT(revoked_in_flight_58),
-        UNIT(bounded_60),
-        UNIT(no_room),
-        UNIT(cannot_open),
-        UNIT(side_by_side),
-        UNIT(platform_is_offered),
-        UNIT(the_guest_dies),
-    };
+static const struct CMUnitTest tests[] = {
+    UNIT(a_driver_gets_on),
+    UNIT(across_pages_54),
+    UNIT(nothing_stays_mapped),
+    UNIT(not_a_grant_55),
+    UNIT(rings_that_are_not_granted_55),
+    UNIT(partly_granted_56),
+    UNIT(read_only_57),
+    UNIT(revoked_in_flight_58),
+    UNIT(bounded_60),
+    UNIT(no_room),
+    UNIT(cannot_open),
+    UNIT(side_by_side),
+    UNIT(platform_is_offered),
+    UNIT(the_guest_dies),
+};
 
-    return cmocka_run_group_tests_name("xen-grants", tests, NULL, NULL) != 0;
-}
+ANYHV_TEST_MAIN("xen-grants", tests)

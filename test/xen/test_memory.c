@@ -296,26 +296,23 @@ static void death_seen_in_a_map(void **state)
     assert_int_equal(fake_maps(), 0);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        UNIT(across_pages_54),
-        UNIT(across_chunks_54),
-        UNIT(ends_of_memory),
-        UNIT(grant_addresses_55),
-        UNIT(ballooned_out_59),
-        UNIT(hole_in_a_chunk_in_use_59),
-        UNIT(map_ends_before_a_hole),
-        SMALL(cache_is_bounded_60),
-        SMALL(huge_length_60),
-        SMALL(full_of_maps_in_use),
-        UNIT(invalidate_in_use_61),
-        UNIT(kernel_without_pages),
-        UNIT(ring_without_memory_is_refused),
-        UNIT(rings_are_unmapped_on_reset),
-        UNIT(unmapped_when_the_guest_dies),
-        UNIT(death_seen_in_a_map),
-    };
+static const struct CMUnitTest tests[] = {
+    UNIT(across_pages_54),
+    UNIT(across_chunks_54),
+    UNIT(ends_of_memory),
+    UNIT(grant_addresses_55),
+    UNIT(ballooned_out_59),
+    UNIT(hole_in_a_chunk_in_use_59),
+    UNIT(map_ends_before_a_hole),
+    SMALL(cache_is_bounded_60),
+    SMALL(huge_length_60),
+    SMALL(full_of_maps_in_use),
+    UNIT(invalidate_in_use_61),
+    UNIT(kernel_without_pages),
+    UNIT(ring_without_memory_is_refused),
+    UNIT(rings_are_unmapped_on_reset),
+    UNIT(unmapped_when_the_guest_dies),
+    UNIT(death_seen_in_a_map),
+};
 
-    return cmocka_run_group_tests_name("xen-memory", tests, NULL, NULL) != 0;
-}
+ANYHV_TEST_MAIN("xen-memory", tests)

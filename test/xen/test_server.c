@@ -163,18 +163,15 @@ static void one_server_for_all_devices(void **state)
         assert_int_equal(guest_read(&h->b, DOM, BASE + 0x200 * i + 8, 4), TEST_DEVICE_ID);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        UNIT(up_in_order),
-        UNIT(down_in_order),
-        UNIT(fails_at_every_step),
-        UNIT(cannot_start),
-        UNIT(says_what_is_behind),
-        UNIT(binds_every_vcpu),
-        UNIT(refuses_too_many_vcpus),
-        UNIT(one_server_for_all_devices),
-    };
+static const struct CMUnitTest tests[] = {
+    UNIT(up_in_order),
+    UNIT(down_in_order),
+    UNIT(fails_at_every_step),
+    UNIT(cannot_start),
+    UNIT(says_what_is_behind),
+    UNIT(binds_every_vcpu),
+    UNIT(refuses_too_many_vcpus),
+    UNIT(one_server_for_all_devices),
+};
 
-    return cmocka_run_group_tests_name("xen-server", tests, NULL, NULL) != 0;
-}
+ANYHV_TEST_MAIN("xen-server", tests)

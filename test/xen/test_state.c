@@ -247,22 +247,19 @@ static void two_processes_for_one_guest(void **state)
     assert_int_equal(anyhv_state_file_open(&file, path, "me", 4, NULL), ANYHV_E_STATE);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        UNIT(handed_over),
-        UNIT(slot_is_answered_once),
-        UNIT(kick_between),
-        UNIT(requests_in_work),
-        UNIT(interrupt_is_repeated),
-        UNIT(half_set_up),
-        UNIT(files_go_with_the_guest),
-        UNIT(files_of_another_guest_65),
-        UNIT(server_is_gone),
-        UNIT(failed_successor_leaves_it),
-        UNIT(scribbled_state_is_refused),
-        UNIT(two_processes_for_one_guest),
-    };
+static const struct CMUnitTest tests[] = {
+    UNIT(handed_over),
+    UNIT(slot_is_answered_once),
+    UNIT(kick_between),
+    UNIT(requests_in_work),
+    UNIT(interrupt_is_repeated),
+    UNIT(half_set_up),
+    UNIT(files_go_with_the_guest),
+    UNIT(files_of_another_guest_65),
+    UNIT(server_is_gone),
+    UNIT(failed_successor_leaves_it),
+    UNIT(scribbled_state_is_refused),
+    UNIT(two_processes_for_one_guest),
+};
 
-    return cmocka_run_group_tests_name("xen-state", tests, NULL, NULL) != 0;
-}
+ANYHV_TEST_MAIN("xen-state", tests)

@@ -289,24 +289,21 @@ static void broken_store_ends_the_program(void **state)
     assert_int_equal(code, 1);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        UNIT(found_when_it_was_there_before),
-        UNIT(found_when_it_comes),
-        UNIT(malformed_64),
-        UNIT(missing_key_64),
-        UNIT(of_another_kind),
-        UNIT(windows_that_overlap),
-        UNIT(removed_while_it_is_read_64),
-        UNIT(removed_while_it_is_served_64),
-        UNIT(closed_by_the_toolstack),
-        UNIT(busy_transaction_is_repeated),
-        UNIT(failing_transaction_is_not),
-        UNIT(domid_used_again_65),
-        UNIT(one_dies_the_other_goes_on),
-        UNIT(broken_store_ends_the_program),
-    };
+static const struct CMUnitTest tests[] = {
+    UNIT(found_when_it_was_there_before),
+    UNIT(found_when_it_comes),
+    UNIT(malformed_64),
+    UNIT(missing_key_64),
+    UNIT(of_another_kind),
+    UNIT(windows_that_overlap),
+    UNIT(removed_while_it_is_read_64),
+    UNIT(removed_while_it_is_served_64),
+    UNIT(closed_by_the_toolstack),
+    UNIT(busy_transaction_is_repeated),
+    UNIT(failing_transaction_is_not),
+    UNIT(domid_used_again_65),
+    UNIT(one_dies_the_other_goes_on),
+    UNIT(broken_store_ends_the_program),
+};
 
-    return cmocka_run_group_tests_name("xen-store", tests, NULL, NULL) != 0;
-}
+ANYHV_TEST_MAIN("xen-store", tests)

@@ -222,16 +222,13 @@ static void broken_channel_ends_the_guest(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        UNIT(a_driver_gets_on),        UNIT(released_before_ring_work),
-        UNIT(line_follows_the_events), UNIT(failing_interrupt_is_said),
-        UNIT(odd_accesses_62),         UNIT(unknown_types_62),
-        UNIT(outside_the_window_62),   UNIT(every_register_every_width),
-        UNIT(invalidate_61),           UNIT(storm_63),
-        UNIT(nothing_else_changes_66), UNIT(broken_channel_ends_the_guest),
-    };
+static const struct CMUnitTest tests[] = {
+    UNIT(a_driver_gets_on),        UNIT(released_before_ring_work),
+    UNIT(line_follows_the_events), UNIT(failing_interrupt_is_said),
+    UNIT(odd_accesses_62),         UNIT(unknown_types_62),
+    UNIT(outside_the_window_62),   UNIT(every_register_every_width),
+    UNIT(invalidate_61),           UNIT(storm_63),
+    UNIT(nothing_else_changes_66), UNIT(broken_channel_ends_the_guest),
+};
 
-    return cmocka_run_group_tests_name("xen-traps", tests, NULL, NULL) != 0;
-}
+ANYHV_TEST_MAIN("xen-traps", tests)
