@@ -28,16 +28,23 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../options.sh"
 # shellcheck source=test/guest/xen/parts.sh
 . "$here/parts.sh"
+# shellcheck source=test/guest/xen/devices.sh
+. "$here/devices.sh"
 
 build=${ANYHV_BUILD:-$(anyhv_root)/build}
 # --- our programs -----------------------------------------------------------------------------------
 
 programs() { printf '%s/xen-arm64/bin\n' "$(anyhv_root)/build"; }
 
+mapfile -t backends < <(box_devices | sed 's/\([a-z0-9]*\).*/anyhv-\1-xen/')
+guest_programs=(hostile conformance)
+
 build_programs() {
-    ANYHV_XEN_ARM64_SYSROOT=$(link_folder)
-    export ANYHV_XEN_ARM64_SYSROOT
-    (cd "$(anyhv_root)" && cmake --preset xen-arm64 && cmake --build --preset xen-arm64)
+    ANYHV_AARCH64_SYSROOT=$(link_folder)
+    export ANYHV_AARCH64_SYSROOT
+    cd "$(anyhv_root)"
+    cmake --preset xen-arm64
+    cmake --build --preset xen-arm64 --target "${backends[@]}" "${guest_programs[@]/#/xen_guest_}"
 }
 
 # --- the box ----------------------------------------------------------------------------------------
@@ -59,18 +66,16 @@ copy_programs() {
     copy_libraries "$root"
 }
 
-# copy_libraries ROOT: until nothing in there asks for one that is not there. The loader is asked for
-# by its path, libgcc_s when a thread ends.
+# copy_libraries ROOT: into its lib, until nothing in there asks for one that is not there. The loader is
+# asked for by its path, libgcc_s when a thread ends.
 copy_libraries() {
-    local root=$1 tools name file missing=(libc.so.6 libgcc_s.so.1) loader=usr/lib/ld-linux-aarch64.so.1
+    local root=$1 tools name file missing=(ld-linux-aarch64.so.1 libc.so.6 libgcc_s.so.1)
     tools=$(tools_folder)
-    cp -L "$tools/$loader" "$root/$loader"
     while ((${#missing[@]})); do
         for name in "${missing[@]}"; do
-            file=$(find "$tools/usr/lib" -name "$name" | sed -n 1p)
-            [[ $file ]] || die "$tools has no library $name"
-            mkdir -p "$(dirname "$root/${file#"$tools/"}")"
-            cp -L "$file" "$root/${file#"$tools/"}"
+            file=$(find "$tools/usr/lib" "$(link_folder)/usr/lib" -name "$name" | sed -n 1p)
+            [[ $file ]] || die "neither $tools nor $(link_folder) has a library $name"
+            cp -L "$file" "$root/lib/"
         done
         mapfile -t missing < <(comm -23 <(needed_libraries "$root") \
             <(find "$root" -name '*.so*' -printf '%f\n' | LC_ALL=C sort))
@@ -92,7 +97,8 @@ make_dom0() {
     done
     install -m 755 "$here/dom0_init" "$root/init"
     : >"$root/etc/xen/xl.conf"
-    install -m 755 "$(programs)"/* "$root/usr/bin/"
+    cp "$here/devices.sh" "$root/"
+    (cd "$(programs)" && install -m 755 "${backends[@]}" "$root/usr/bin/")
     copy_programs "$root" busybox xl xenstored xenconsoled xen-init-dom0 xenstore-read libxl-save-helper
     ln -s busybox "$root/usr/bin/sh"
     GUEST_MODULES=(xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs)
@@ -107,13 +113,14 @@ make_dom0() {
 
 # What is in an archive behind another is added to what is in the first.
 make_guest() {
-    local root=$1.more source=$here/../../driver
-    GUEST_MODULES=(virtio_mmio virtio-rng)
+    local root=$1.more name
+    GUEST_MODULES=(virtio_mmio virtio-rng virtio_blk)
     build_initramfs aarch64 "$1"
-    mkdir -p "$root/bin"
-    "$(guest_compiler aarch64)" -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -static \
-        -I "$(anyhv_root)" -I "$(anyhv_root)/test" "$here/hostile.c" \
-        "$source"/{mem,mmio,packed,ring,split,transport}.c -o "$root/bin/hostile"
+    mkdir -p "$root"/{bin,lib}
+    for name in "${guest_programs[@]}"; do
+        install -m 755 "$(programs)/xen_guest_$name" "$root/bin/$name"
+    done
+    copy_libraries "$root"
     (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >>"$1"
 }
 
