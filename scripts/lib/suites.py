@@ -124,7 +124,7 @@ SUITES = (
     ),
     Suite(
         "kvm",
-        "micro-guests in 16, 32 and 64-bit mode on /dev/kvm, kind and hostile, device process killed",
+        "micro-guests in 16, 32 and 64-bit mode on /dev/kvm, kind and hostile; memory and device process leave",
         budget=60,
         packages=CMOCKA,
         preset="dev",
@@ -260,12 +260,12 @@ SUITES = (
     ),
     Suite(
         "guest-kvm",
-        "a stock Debian kernel under nested KVM, its device killed and its machine reset meanwhile",
+        "a stock Debian kernel under nested KVM, its devices killed and its machine reset meanwhile",
         budget=150,
         packages=CMOCKA,
         preset="dev",
         scripts=("test/vmm/nested_test.sh build/dev/bin",),
-        proves=(("kvm-ioregionfd", "rng", "stock Debian kernel, x86_64, nested KVM"),),
+        proves=(("kvm-ioregionfd", "rng, blk", "stock Debian kernel, x86_64, nested KVM"),),
     ),
     Suite(
         "bench",
