@@ -178,6 +178,9 @@ static void wrong_files(void **state)
         {"[agent x\n", "1: neither [section] nor key = value"},
         {"[platform]\nsub-vendor = a b\n", "2: [platform] sub-vendor:"},
         {"[platform]\nsample-ms = 0\n", "2: [platform] sample-ms:"},
+        {"[clock a]\nrates = 18446744074G\n", "2: [clock a] rates:"}, /* 2^64 and a little */
+        {"[clock a]\nrates = 00000000000000000000000000000001000\n", "2: [clock a] rates:"},
+        {"[agent x]\n\f[agent y]\ntrusted = 1\n", "3: [agent y] trusted:"},
     };
 
     (void)state;
