@@ -79,11 +79,12 @@ static int64_t target(const struct anyhv_scmi_sensor *sensor)
 
 void anyhv_scmi_sensor_advance(struct anyhv_scmi_sensor *sensor, uint64_t now)
 {
-    int64_t way = target(sensor) - sensor->value[0], step;
     uint64_t passed = now - sensor->taken;
+    int64_t way, step;
 
-    if (sensor->external)
+    if (sensor->external) /* its values may be any */
         return;
+    way = target(sensor) - sensor->value[0];
     if (passed > 1000000)
         passed = 1000000; /* a quarter of an hour: it is there */
     step = sensor->speed * (int64_t)passed / 1000;
