@@ -8,7 +8,8 @@
 
 #include <anyhv/port.h>
 
-#define F_P2A_CHANNELS ANYHV_F(0)
+#define F_P2A_CHANNELS  ANYHV_F(0)
+#define USELESS_BUFFERS 16u /* of the event queue, refused without a pause */
 
 enum {
     CMDQ,
@@ -357,17 +358,27 @@ static void sent(struct anyhv_scmi *scmi, struct anyhv_scmi_event *event, int rc
         scmi->counters.notices++;
 }
 
-/* Buffers in their order, events in theirs. */
+/*
+ * Buffers in their order, events in theirs. A driver may offer useless buffers as fast as they are
+ * refused: after some the others have their turn, and the next tick goes on.
+ */
 void anyhv_scmi_send(struct anyhv_scmi *scmi)
 {
     struct anyhv_scmi_event *event;
+    unsigned useless = 0;
 
+    scmi->behind = false;
     while (scmi->started && (event = oldest(scmi->notice, ANYHV_SCMI_NOTICES,
                                             oldest(scmi->delayed, ANYHV_SCMI_DELAYED, NULL)))) {
         struct anyhv_req *req = anyhv_queue_held(scmi->dev, EVENTQ);
         bool held = req;
         int rc;
 
+        if (useless == USELESS_BUFFERS) {
+            scmi->behind = true;
+            anyhv_scmi_schedule(scmi->platform);
+            return;
+        }
         if (!req)
             req = anyhv_queue_pull(scmi->dev, EVENTQ);
         if (!req)
@@ -375,12 +386,14 @@ void anyhv_scmi_send(struct anyhv_scmi *scmi)
         rc = anyhv_req_writable(req) < 8 ? ANYHV_E_SHORT : fill(event, req);
         if (rc >= 0)
             sent(scmi, event, rc);
-        if (rc == ANYHV_OK)
+        if (rc == ANYHV_OK) {
             anyhv_req_done(req);
-        else if (rc != ANYHV_LATER && rc != ANYHV_E_NORES)
+        } else if (rc != ANYHV_LATER && rc != ANYHV_E_NORES) {
             anyhv_req_reject(req, rc);
-        else if (!held)
+            useless++;
+        } else if (!held) {
             anyhv_req_hold(req);
+        }
         if (rc == ANYHV_E_NORES)
             return;
     }
@@ -466,6 +479,8 @@ uint64_t anyhv_scmi_finish_due(struct anyhv_scmi *scmi, uint64_t now)
             ready(scmi, event);
     }
     anyhv_scmi_send(scmi);
+    if (scmi->behind)
+        return now;
     return event ? event->due : ANYHV_SCMI_NEVER;
 }
 

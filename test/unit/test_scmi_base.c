@@ -170,6 +170,28 @@ static void not_trusted(void **state)
     assert_int_equal(b->refused, 5);
 }
 
+/* Who has asked to be told before is not told any more, of none of these. */
+static void what_is_denied_is_not_told(void **state)
+{
+    struct scmi_bench *b = *state;
+    struct bench_guest *g = &b->guest[0];
+
+    bench_buffers(g, 8, 136);
+    assert_int_equal(ASK(g, CLOCK, 9, CPU, 1), OK);
+    assert_int_equal(ASK(g, CLOCK, 7, CPU, 1), OK);
+    assert_int_equal(ASK(g, SENSOR, 4, TEMP, 1), OK);
+    assert_int_equal(ASK(g, SENSOR, 5, TEMP, 1, 31000, 0), OK);
+    assert_int_equal(ASK(g, RESET, 5, USB, 1), OK);
+    assert_int_equal(ASK(g, CLOCK, 5, 3, CPU, 1000000000, 0), OK); /* in work, and silent */
+    assert_int_equal(ASK(g, BASE, 9, 1, DEVICE_CPU, 0), OK);
+    assert_int_equal(ASK(g, BASE, 9, 1, DEVICE_USB, 0), OK);
+    assert_int_equal(ASK(&b->guest[1], RESET, 4, 0, 1, 0), OK);
+    bench_pass(b, 500);
+    assert_int_equal(b->clock[CPU].rate, 1000000000);
+    assert_true(b->sensor[TEMP].value[0] > 31000);
+    assert_false(bench_event(g));
+}
+
 static const struct CMUnitTest tests[] = {
     SCMI_TEST(attributes),
     SCMI_TEST(vendor),
@@ -180,6 +202,7 @@ static const struct CMUnitTest tests[] = {
     SCMI_TEST(set_protocol_permissions),
     SCMI_TEST(reset_agent_configuration),
     SCMI_TEST(not_trusted),
+    SCMI_TEST(what_is_denied_is_not_told),
 };
 
 ANYHV_TEST_MAIN("scmi-base", tests)

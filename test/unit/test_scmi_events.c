@@ -145,10 +145,37 @@ static void reset_forgets(void **state)
     assert_false(bench_event(g));
 }
 
+/*
+ * A driver that offers useless buffers as fast as they come back does not keep us for itself: there
+ * is a pause after some of them.
+ */
+static void useless_buffers_for_ever(void **state)
+{
+    struct scmi_bench *b = *state;
+    struct bench_guest *g = &b->guest[0];
+    unsigned back = 0;
+
+    assert_int_equal(ASK(g, RESET, 5, NIC, 1), OK);
+    bench_buffers(g, 24, 7);
+    bench_buffers(g, 1, 16);
+    make_notice(b);
+    while (bench_event(g)) {
+        assert_int_equal(g->nevent, 0);
+        back++;
+    }
+    assert_in_range(back, 1, 23);
+    bench_pass(b, 0);
+    for (; back < 24; back++)
+        assert_true(bench_event(g) && g->nevent == 0);
+    EXPECT_EVENT(g, NOTIFICATION(RESET, 0), 1, NIC, 0);
+    assert_true(b->wake > b->now);
+}
+
 static const struct CMUnitTest tests[] = {
-    SCMI_TEST(no_buffer_yet), SCMI_TEST(no_buffer_for_long), SCMI_TEST(too_many_in_work),
-    SCMI_TEST(small_buffers), SCMI_TEST(useless_buffers),    SCMI_TEST_BOUNCE(memory_comes_back),
-    SCMI_TEST(reset_forgets),
+    SCMI_TEST(no_buffer_yet),    SCMI_TEST(no_buffer_for_long),
+    SCMI_TEST(too_many_in_work), SCMI_TEST(small_buffers),
+    SCMI_TEST(useless_buffers),  SCMI_TEST_BOUNCE(memory_comes_back),
+    SCMI_TEST(reset_forgets),    SCMI_TEST(useless_buffers_for_ever),
 };
 
 ANYHV_TEST_MAIN("scmi-events", tests)
