@@ -27,6 +27,7 @@ function(anyhv_require_library name header library package)
         message(FATAL_ERROR "The ${kind} '${asking}' needs ${header} and lib${library}, which were "
                             "not found. Install ${package}, or leave '${asking}' out of ${option}.")
     endif()
+    set_property(GLOBAL APPEND PROPERTY ANYHV_DEV_PACKAGES "${package}") # see AnyhvPackages.cmake
 endfunction()
 
 # The object @object from the sources of target @parts and what these need from the archives @inside;
