@@ -181,6 +181,29 @@ static void wish(struct anyhv_scmi_platform *platform, struct anyhv_scmi_agent *
     change(platform, clock, all.rate ? all.rate : rate, all.on, agent->id);
 }
 
+/* It is as if the agent asked once more. */
+static void state(struct scmi_state *state, struct anyhv_scmi_agent *agent, uint32_t number)
+{
+    struct anyhv_scmi_agent_clock copy = agent->clocks[number];
+    struct anyhv_scmi_clock *clock = of(&copy.grant);
+
+    anyhv_scmi_state_flag(state, &copy.on);
+    anyhv_scmi_state_flag(state, &copy.notify_changed);
+    anyhv_scmi_state_flag(state, &copy.notify_requested);
+    anyhv_scmi_state_word64(state, &copy.wish);
+    if (copy.wish && round_rate(clock, copy.wish, 0) != copy.wish)
+        state->bad = true;
+    if (!copy.grant.write && (copy.on || copy.wish))
+        state->bad = true;
+    if (!state->load)
+        return;
+    agent->clocks[number] = copy;
+    if (copy.wish)
+        wish(agent->platform, agent, number, copy.wish);
+    else
+        anyhv_scmi_clock_settle(agent->platform, clock, agent->id);
+}
+
 /* ---- commands ---- */
 
 /* Drivers ask for all clocks asynchronously when they can for one. */
@@ -323,4 +346,5 @@ const struct scmi_protocol anyhv_scmi_clock = {
     .attributes = attributes,
     .count = count,
     .grant = grant,
+    .state = state,
 };

@@ -419,6 +419,39 @@ static const char *reset_hold_ms(struct file_reader *r, const char *value)
     return set_ms(value, &r->reset->hold_ms);
 }
 
+static struct board_line *line_of(struct file_reader *r)
+{
+    return &r->board->line[r->reset - r->board->reset];
+}
+
+static const char *reset_line(struct file_reader *r, const char *value)
+{
+    struct board_line *line = line_of(r);
+    size_t chip = strcspn(value, " \t"), blank = strspn(value + chip, " \t");
+    const char *name = value + chip + blank;
+
+    if (!anyhv_scmi_lines)
+        return "possible: this program was built without libgpiod";
+    if (!*name || name[strcspn(name, " \t")] || chip >= sizeof(line->chip) ||
+        strlen(name) >= sizeof(line->name))
+        return "a GPIO chip, and a line of it: its number or its name, at most 31 characters";
+    memcpy(line->chip, value, chip);
+    strcpy(line->name, name);
+    return NULL;
+}
+
+static const char *reset_active_low(struct file_reader *r, const char *value)
+{
+    return yes_or_no(value, &line_of(r)->active_low) ? NULL : YES_OR_NO;
+}
+
+static const char *reset_end(struct file_reader *r)
+{
+    const struct board_line *line = line_of(r);
+
+    return line->active_low && !line->chip[0] ? "active-low means nothing without line" : NULL;
+}
+
 static const char *reset_device(struct file_reader *r, const char *value)
 {
     return set_device(value, &r->reset->resource);
@@ -592,8 +625,11 @@ const struct file_kind anyhv_scmi_file_kinds[] = {
     {
         .name = "reset",
         .begin = reset_begin,
+        .end = reset_end,
         .key = {{"latency-us", reset_latency_us, false},
                 {"hold-ms", reset_hold_ms, false},
+                {"line", reset_line, false},
+                {"active-low", reset_active_low, false},
                 {"device", reset_device, false}},
     },
     {

@@ -89,6 +89,20 @@ static void notify(struct anyhv_scmi_platform *platform, const struct anyhv_scmi
     }
 }
 
+static void state(struct scmi_state *state, struct anyhv_scmi_agent *agent, uint32_t number)
+{
+    struct anyhv_scmi_agent_reset copy = agent->resets[number];
+
+    anyhv_scmi_state_flag(state, &copy.asserted);
+    anyhv_scmi_state_flag(state, &copy.notify);
+    if (!copy.grant.write && copy.asserted)
+        state->bad = true;
+    if (!state->load)
+        return;
+    agent->resets[number] = copy;
+    anyhv_scmi_reset_settle(agent->platform, of(&copy.grant));
+}
+
 /* ---- commands ---- */
 
 static void attributes(struct scmi_call *call)
@@ -200,4 +214,5 @@ const struct scmi_protocol anyhv_scmi_reset = {
     .attributes = attributes,
     .count = count,
     .grant = grant,
+    .state = state,
 };

@@ -521,6 +521,46 @@ static enum scmi_status continuous_update_notify(struct scmi_call *call)
     return SCMI_SUCCESS;
 }
 
+/* ---- state ---- */
+
+static void trip_state(struct scmi_state *state, struct anyhv_scmi_trip *trip)
+{
+    uint64_t value = (uint64_t)trip->value;
+    uint32_t mode = trip->mode;
+
+    anyhv_scmi_state_word64(state, &value);
+    anyhv_scmi_state_word(state, &mode, TRIP_MODES);
+    anyhv_scmi_state_flag(state, &trip->above);
+    trip->value = (int64_t)value;
+    trip->mode = (uint8_t)mode;
+}
+
+/* Which side of a trip point the value was on goes along: what crosses it meanwhile is told. */
+static void state(struct scmi_state *state, struct anyhv_scmi_agent *agent, uint32_t number)
+{
+    struct anyhv_scmi_agent_sensor copy = agent->sensors[number];
+    const struct anyhv_scmi_sensor *sensor = of(&copy.grant);
+    uint32_t interval = copy.interval_ms;
+
+    anyhv_scmi_state_flag(state, &copy.off);
+    anyhv_scmi_state_flag(state, &copy.stamp);
+    anyhv_scmi_state_flag(state, &copy.notify_trip);
+    anyhv_scmi_state_flag(state, &copy.notify_update);
+    anyhv_scmi_state_word(state, &interval, UINT16_MAX);
+    for (unsigned i = 0; i < sensor->trips; i++)
+        trip_state(state, &copy.trip[i]);
+    if (copy.stamp > sensor->timestamps || copy.notify_trip > !!sensor->trips ||
+        copy.notify_update > !!interval ||
+        (interval && round_interval(sensor, interval, 0) != interval))
+        state->bad = true;
+    if (!state->load)
+        return;
+    copy.interval_ms = (uint16_t)interval;
+    copy.next_update = agent->platform->ops->now(agent->platform) + interval;
+    agent->sensors[number] = copy;
+    anyhv_scmi_schedule(agent->platform);
+}
+
 static const struct scmi_command commands[] = {
     [3] = {description_get, .params = 1},
     [4] = {trip_point_notify, .params = 2, .resource = 1, .flags = SCMI_EVENTS},
@@ -541,4 +581,5 @@ const struct scmi_protocol anyhv_scmi_sensor = {
     .attributes = attributes,
     .count = count,
     .grant = grant,
+    .state = state,
 };

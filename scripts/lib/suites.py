@@ -33,7 +33,7 @@ class Suite:
     proves: tuple = ()  # rows of README's second table: (hypervisor module, device, guest)
 
 
-BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev", "libinih-dev")
+BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev", "libinih-dev", "libgpiod-dev")
 CMOCKA = BUILD + ("libcmocka-dev",)
 BARE = BUILD + ("gcc-arm-none-eabi", "gcc-aarch64-linux-gnu")
 LAYERS = ("binutils", "clang-format", "shellcheck")
