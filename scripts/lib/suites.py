@@ -211,12 +211,15 @@ SUITES = (
     ),
     Suite(
         "guest-uml-i2c",
-        "the I2C adapter under Linux as a plain process: tools, EEPROM, sensors, a bus that hangs",
+        "the I2C adapter under Linux as a plain process: tools, chips, a bus that hangs; and on its buses",
         budget=450,  # building its kernel, once, included; 15 without
         packages=CMOCKA + UML + ("device-tree-compiler",),
         preset="dev",
         scripts=("test/guest/i2c_uml_test.sh build/dev/bin",),
-        proves=(("vhost-user", "i2c", "Linux, User-Mode Linux"),),
+        proves=(
+            ("vhost-user", "i2c", "Linux, User-Mode Linux"),
+            ("loopback", "i2c, on a kernel's i2c-stub and i2c-virtio", "test driver, in process"),
+        ),
     ),
     Suite(
         "guest-uml-scmi",
