@@ -166,6 +166,23 @@ static enum scmi_status run_common(struct scmi_call *call, const struct scmi_pro
     return SCMI_SUCCESS;
 }
 
+static uint32_t delayed_header(const struct scmi_call *call)
+{
+    return (call->header & 0x0ffffcff) | (uint32_t)SCMI_DELAYED_RESPONSE << 8;
+}
+
+/* It was carried out, asynchronously, and only its answer could not be written then. */
+static bool was_accepted(const struct scmi_call *call)
+{
+    for (unsigned i = 0; i < ANYHV_SCMI_DELAYED && call->again; i++) {
+        const struct anyhv_scmi_event *event = &call->scmi->delayed[i];
+
+        if (event->state != ANYHV_SCMI_EVENT_FREE && event->header == delayed_header(call))
+            return true;
+    }
+    return false;
+}
+
 static enum scmi_status run(struct scmi_call *call, unsigned bytes)
 {
     const struct scmi_protocol *protocol = find_protocol(call->agent, call->header >> 10 & 0xff);
@@ -188,7 +205,7 @@ static enum scmi_status run(struct scmi_call *call, unsigned bytes)
     if (bytes != 4u * command->params)
         return SCMI_PROTOCOL_ERROR;
     status = check_resource(call, protocol, command);
-    if (status == SCMI_SUCCESS)
+    if (status == SCMI_SUCCESS && !was_accepted(call))
         status = command->run(call);
     if (status == SCMI_DENIED)
         tell_refused(call);
@@ -429,7 +446,7 @@ void anyhv_scmi_delay(struct scmi_call *call, uint32_t ms, uint64_t argument, bo
     ANYHV_ASSERT(event);
     *event = (struct anyhv_scmi_event){
         .state = ANYHV_SCMI_EVENT_WORK,
-        .header = (call->header & 0x0ffffcff) | (uint32_t)SCMI_DELAYED_RESPONSE << 8,
+        .header = delayed_header(call),
         .number = call->number,
         .due = platform->ops->now(platform) + ms,
         .argument = argument,

@@ -66,6 +66,7 @@ struct board_sampler {
     const char *path[BOARD_SENSORS];
     int64_t value[BOARD_SENSORS];
     bool ok[BOARD_SENSORS];
+    bool lost[BOARD_SENSORS]; /* the loop's: it was said */
 };
 
 struct anyhv_scmi_board {

@@ -48,9 +48,10 @@ static void sampled(struct anyhv_job *job, bool ran)
     for (unsigned i = 0; i < s->n && ran; i++) {
         struct anyhv_scmi_sensor *sensor = &board->sensor[s->sensor[i]];
 
-        if (!s->ok[i] && (!sensor->failed || !sensor->taken))
+        if (!s->ok[i] && !s->lost[i])
             anyhv_log(ANYHV_LOG_ERROR, "scmi.sensor", "sensor %s: no number can be read from %s",
                       sensor->resource.name, s->path[i]);
+        s->lost[i] = !s->ok[i];
         anyhv_scmi_sensor_set(&board->platform, sensor, s->ok[i] ? &s->value[i] : NULL);
     }
     if (ran)

@@ -325,6 +325,29 @@ static void agents_of_guests(void **state)
     anyhv_loop_free(loop);
 }
 
+/* A path that is wrong from the beginning is said, once. */
+static void sensor_file_that_never_was(void **state)
+{
+    struct anyhv_loop *loop = anyhv_loop_new();
+    struct anyhv_scmi_board *board;
+
+    (void)state;
+    logged[0] = 0;
+    anyhv_log_sink(keep_line, NULL);
+    board = started(loop, "[platform]\nsample-ms = 1\n[sensor t]\ntype = 2\n"
+                          "file = /tmp/anyhv-scmi-never\n[agent a]\n");
+    for (unsigned turns = 0; turns < 20 && !logged[0]; turns++)
+        anyhv_loop_turn(loop, -1);
+    assert_non_null(strstr(logged, "sensor t: no number can be read from /tmp/anyhv-scmi-never"));
+    logged[0] = 0;
+    for (unsigned turns = 0; turns < 20; turns++)
+        anyhv_loop_turn(loop, -1);
+    assert_int_equal(logged[0], 0);
+    anyhv_log_sink(NULL, NULL);
+    anyhv_scmi_board_free(board);
+    anyhv_loop_free(loop);
+}
+
 /* ---- a file that hangs ---- */
 
 static pthread_t loop_thread;
@@ -374,6 +397,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(long_lines),
     cmocka_unit_test(sensor_file),
     cmocka_unit_test(agents_of_guests),
+    cmocka_unit_test(sensor_file_that_never_was),
     cmocka_unit_test(the_end_while_a_file_hangs),
 };
 
