@@ -293,7 +293,10 @@ SUITES = (
         budget=900,  # fetching, and building hypervisor and kernel once, included; 240 without
         packages=BUILD + XEN_BOX,
         scripts=("test/guest/xen/xen_test.sh",),
-        proves=(("xen", "rng", "stock Debian kernel, Xen 4.20 on Arm64, QEMU"),),
+        proves=(
+            ("xen", "rng, blk", "stock Debian kernel, Xen 4.20 on Arm64, QEMU"),
+            ("xen", "test device", "test driver in a guest, Xen 4.20 on Arm64, QEMU"),
+        ),
     ),
     Suite(
         "mutation",
