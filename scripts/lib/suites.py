@@ -219,7 +219,7 @@ SUITES = (
     ),
     Suite(
         "guest-uml-scmi",
-        "Linux's SCMI drivers on User-Mode Linux: clocks, hwmon, IIO; two guests on one platform",
+        "Linux's SCMI drivers on User-Mode Linux: clocks, hwmon, IIO, resets, trip points; two guests on one platform",
         budget=450,  # as for guest-uml
         packages=CMOCKA + UML + ("device-tree-compiler",),
         preset="dev",
