@@ -223,7 +223,7 @@ SUITES = (
     ),
     Suite(
         "guest-uml-scmi",
-        "Linux's SCMI drivers on User-Mode Linux: clocks, hwmon, IIO; two guests on one platform",
+        "Linux's SCMI drivers on User-Mode Linux: clocks, resets, hwmon, IIO; two guests on one platform",
         budget=450,  # as for guest-uml
         packages=CMOCKA + UML + ("device-tree-compiler",),
         preset="dev",
@@ -251,6 +251,15 @@ SUITES = (
         preset="dev",
         scripts=("test/guest/qemu_test.sh aarch64 build/dev/bin",),
         proves=(("vhost-user", "rng, blk", "stock Debian kernel, aarch64, QEMU"),),
+    ),
+    Suite(
+        "guest-aarch64-scmi",
+        "the SCMI drivers of a stock Debian kernel on aarch64: clocks, resets, hwmon, trip points",
+        budget=240,  # fetching its kernel and building modules, once, included; 10 without
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/guest/scmi_qemu_test.sh build/dev/bin",),
+        proves=(("vhost-user", "scmi", "stock Debian kernel, aarch64, QEMU"),),
     ),
     Suite(
         "guest-restart",

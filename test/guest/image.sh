@@ -24,7 +24,12 @@ debian_arch() {
 
 qemu_folder() { printf '%s/qemu\n' "$(anyhv_cache)"; }
 kernel_folder() { printf '%s/guest-%s\n' "$(anyhv_cache)" "$1"; }
-kernel_image() { echo "$(kernel_folder "$1")"/boot/vmlinuz-*; }
+
+# Another kernel than the one of kernel_folder, and what is to be loaded into it behind GUEST_MODULES: a
+# folder of modules, and their file names in a file `order`.
+guest_kernel="" guest_modules=""
+booted_folder() { printf '%s\n' "${guest_kernel:-$(kernel_folder "$1")}"; }
+kernel_image() { echo "$(booted_folder "$1")"/boot/vmlinuz-*; }
 
 # Programs for a guest are compiled here; for another architecture with Debian's cross compiler.
 guest_compiler() {
@@ -66,7 +71,7 @@ compile() {
 copy_modules() {
     local kernel=$1 dest=$2 name file
     for name in "${GUEST_MODULES[@]}"; do
-        file=$(find "$kernel" -name "$name.ko" -o -name "$name.ko.xz")
+        file=$(find "$kernel" -path '*/lib/modules/*' \( -name "$name.ko" -o -name "$name.ko.xz" \))
         if [[ $file ]]; then
             if [[ $file == *.xz ]]; then xz -dc "$file"; else cat "$file"; fi >"$dest/$name.ko"
             echo "$name.ko" >>"$dest/order"
@@ -93,7 +98,11 @@ build_initramfs() {
     for file in "$here"/*/*_check.c; do
         compile "$(guest_compiler "$arch")" "$file" "$root/bin/$(basename "$file" .c)"
     done
-    copy_modules "$kernel" "$root/modules"
+    copy_modules "$(booted_folder "$arch")" "$root/modules"
+    if [[ $guest_modules ]]; then
+        cp "$guest_modules"/*.ko "$root/modules/"
+        cat "$guest_modules/order" >>"$root/modules/order"
+    fi
     (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >"$root.cpio"
     mv "$root.cpio" "$out"
     rm -rf "$root"

@@ -4,16 +4,18 @@
 # Boots a stock Debian kernel in QEMU (TCG), whose virtio drivers use back ends of ours.
 #
 #   qemu.sh fetch --arch ARCH        gets QEMU, kernel and compiler; needs network and root or sudo
+#   qemu.sh tree --arch aarch64      prints the device tree of its machine, as source
 #   qemu.sh boot --arch ARCH OPTION...
 #
 #   --arch ARCH            x86_64 (machine q35, devices on PCI) or aarch64 (machine virt, virtio-mmio)
 #   --device TYPE:SOCKET   a device (rng, blk, i2c, gpio or, with aarch64, scmi): the back end that
 #                          listens on SOCKET; once per device
+#   --kernel FOLDER        another kernel, unpacked from its package there; and modules for it: a folder of
+#   --modules FOLDER       them, and a file `order` in which it names those that init is to load
 #   --reconnect-ms N       QEMU connects anew, each N milliseconds, when a back end has gone
 #   --scenario A,B,...     what the guest does (see init)
 #   --set NAME=VALUE       a setting of a scenario
-#   --dtb FILE             the guest's device tree (aarch64; what QEMU dumps is padded to a mebibyte, with
-#                          which no kernel starts: dtc -I dtb -O dtb makes it short)
+#   --dtb FILE             the guest's device tree (aarch64)
 #   --init FILE            it runs this instead of our init
 #   --log FILE             serial console and QEMU's messages
 #   --timeout SECONDS
@@ -36,11 +38,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/options.sh"
 
 build=${ANYHV_BUILD:-$(anyhv_root)/build}
-arch=$(uname -m) reconnect=""
+arch=$(uname -m) reconnect="" limit=()
 
 own_option() {
     case $1 in
     --arch) arch=$2 ;;
+    --kernel) guest_kernel=$2 ;;
+    --modules) guest_modules=$2 ;;
     --reconnect-ms) reconnect=,reconnect-ms=$2 ;;
     *) return 1 ;;
     esac
@@ -68,14 +72,22 @@ machine_arguments() {
 console_name() { if [[ $arch == x86_64 ]]; then echo ttyS0; else echo ttyAMA0; fi; }
 
 # -device goes to the PCI bus or to the first free virtio-mmio slot, depending on its name. QEMU offers a
-# packed ring for some devices when told to, for others when the back end does.
+# packed ring for some devices when told to, for others when the back end does. Its scmi is on PCI
+# everywhere, and must not be told to: it would not tell the back end what the guest took.
 device_arguments() {
-    local device bus="" count=0
-    [[ $arch != x86_64 ]] || bus=-pci
+    local device name count=0
     for device in "${devices[@]}"; do
+        name=vhost-user-${device%%:*}
+        if [[ $device == scmi:* ]]; then
+            name+=-pci
+        elif [[ $arch == x86_64 ]]; then
+            name+=-pci,packed=on
+        else
+            name+=,packed=on
+        fi
         count=$((count + 1))
         printf '%s\n' -chardev "socket,id=backend$count,path=${device#*:}$reconnect" \
-            -device "vhost-user-${device%%:*}$bus,chardev=backend$count,packed=on"
+            -device "$name,chardev=backend$count"
     done
     [[ -z $dtb ]] || printf '%s\n' -dtb "$dtb"
 }
@@ -85,25 +97,40 @@ kernel_arguments() {
     init_arguments
 }
 
+# qemu ARGUMENT...: our machine. The module folder is that of the unpacked packages: an installed QEMU of
+# another version may have modules, too.
+qemu() {
+    local folder machine
+    folder=$(qemu_folder)
+    read -ra machine <<<"$(machine_arguments)"
+    QEMU_MODULE_DIR=$(echo "$folder"/usr/lib/*/qemu) \
+        "${leash[@]}" "${limit[@]}" "$folder/usr/bin/qemu-system-$arch" \
+        -L "$folder/usr/share/qemu" -L "$folder/usr/share/seabios" \
+        -accel tcg "${machine[@]}" -smp 1 -m 256M -nodefaults -display none "$@"
+}
+
 # run_qemu INITRAMFS: the guest's memory is a shared memfd, which the back end maps.
 run_qemu() {
-    local qemu machine device_words limit=() serial=mon:stdio restart=(-no-reboot)
-    qemu=$(qemu_folder)
-    read -ra machine <<<"$(machine_arguments)"
+    local device_words serial=mon:stdio restart=(-no-reboot)
     mapfile -t device_words < <(device_arguments)
     # A QEMU in trouble may ignore SIGTERM, hence -k.
     [[ $console ]] || limit=(timeout -k 2 "$timeout") serial=stdio
     [[ ,$scenario, == *.reboot,* ]] && restart=()
-    # The module folder is that of the unpacked packages: an installed QEMU of another version may have
-    # modules, too.
-    QEMU_MODULE_DIR=$(echo "$qemu"/usr/lib/*/qemu) \
-        "${leash[@]}" "${limit[@]}" "$qemu/usr/bin/qemu-system-$arch" \
-        -L "$qemu/usr/share/qemu" -L "$qemu/usr/share/seabios" \
-        -accel tcg "${machine[@]}" -smp 1 -m 256M \
-        -object memory-backend-memfd,id=memory,size=256M,share=on -machine memory-backend=memory \
-        -nodefaults -display none -serial "$serial" "${restart[@]}" \
-        -kernel "$(kernel_image "$arch")" -initrd "$1" \
+    qemu -object memory-backend-memfd,id=memory,size=256M,share=on -machine memory-backend=memory \
+        -serial "$serial" "${restart[@]}" -kernel "$(kernel_image "$arch")" -initrd "$1" \
         -append "$(kernel_arguments | tr '\n' ' ')" "${device_words[@]}"
+}
+
+# What QEMU dumps is padded to a mebibyte, with which no kernel starts; as source it is not.
+tree() {
+    local dump
+    [[ $arch == aarch64 ]] || die "an $arch guest has no device tree"
+    fetch_guest "$arch"
+    need_packages device-tree-compiler
+    dump=$(mktemp "${TMPDIR:-/tmp}/anyhv-tree.XXXXXX")
+    qemu -machine "dumpdtb=$dump" >&2
+    dtc -q -I dtb -O dts "$dump"
+    rm "$dump"
 }
 
 boot() {
@@ -126,6 +153,7 @@ shift || usage
 parse_options own_option "$@"
 case $command in
 fetch) fetch_guest "$arch" ;;
+tree) tree ;;
 boot) boot ;;
 *) usage ;;
 esac

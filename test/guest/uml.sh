@@ -4,8 +4,9 @@
 # Boots Linux as a plain process: in User-Mode Linux the guest kernel itself is the vhost-user front
 # end (virtio_uml). No hypervisor and nothing emulated, so it is up in a fraction of a second.
 #
-#   uml.sh build           compiles the kernel, once: from Debian's source package and uml.frag, some
-#                          minutes; it stays in the cache, and network and root are not needed again
+#   uml.sh build           compiles the kernel, once: from Debian's source package, uml.frag and the
+#                          modules of devices, some minutes; it stays in the cache, and network and
+#                          root are not needed again
 #   uml.sh boot OPTION...
 #
 #   --device TYPE:SOCKET   a device (rng, blk, scmi, i2c or gpio): the back end that listens on SOCKET;
@@ -56,8 +57,18 @@ source_version() {
 # A kernel for each thing that it is made of. What is in the folder: linux, and *.ko.
 uml_folder() {
     local key
-    key=$({ cat "$fragment" && source_version; } | sha256sum)
+    key=$({ cat "$fragment" "$here"/*/modules/*.c && source_version; } | sha256sum)
     printf '%s/uml-%s\n' "$(anyhv_cache)" "${key:0:16}"
+}
+
+# add_modules TREE: NAME.ko from modules/NAME.c of a device: what its scenarios need and Linux does not have.
+add_modules() {
+    local file
+    mkdir -p "$1/anyhv"
+    cp "$here"/*/modules/*.c "$1/anyhv/"
+    for file in "$1"/anyhv/*.c; do
+        echo "obj-m += $(basename "$file" .c).o"
+    done >"$1/anyhv/Makefile"
 }
 
 # compile_kernel DEST: goes on where an earlier one was interrupted. What graphics and network cards have,
@@ -78,6 +89,8 @@ compile_kernel() {
     refused=$(grep '^CONFIG_' "$fragment" | grep -vxFf "$tree/.config" || true)
     [[ -z $refused ]] || die "Kconfig does not honour these lines of uml.frag: ${refused//$'\n'/ }"
     "${make[@]}" linux modules
+    add_modules "$tree"
+    "${make[@]}" M="$tree/anyhv" modules
     rm -rf "$1.new"
     mkdir "$1.new"
     strip -o "$1.new/linux" "$tree/linux"
