@@ -3,8 +3,8 @@
 # toolchain-<cpu>.cmake sets ANYHV_CPU and includes it.
 # Debian: gcc-<cpu>-linux-gnu, libc6-dev-<arch>-cross, qemu-user-static.
 #
-# ANYHV_<CPU>_SYSROOT (environment or cache) names a folder with cmocka for that machine under usr/; the
-# tests need it. scripts/check unpacks the packages libcmocka0 and libcmocka-dev there. They come
+# ANYHV_<CPU>_SYSROOT (environment or cache) names a folder with libraries for that machine under usr/: the
+# tests need cmocka, hv/xen Xen's. scripts/check and test/guest/xen/box.sh unpack packages there. They come
 # from a folder because a foreign architecture is not added to a machine for the sake of a test.
 
 set(CMAKE_SYSTEM_NAME Linux)
@@ -16,11 +16,14 @@ string(TOUPPER "ANYHV_${ANYHV_CPU}_SYSROOT" sysroot)
 if(NOT ${sysroot})
     set(${sysroot} "$ENV{${sysroot}}")
 endif()
-set(${sysroot} "${${sysroot}}" CACHE PATH "cmocka for ${ANYHV_CPU}" FORCE)
+set(${sysroot} "${${sysroot}}" CACHE PATH "libraries for ${ANYHV_CPU}" FORCE)
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES ${sysroot})
 
 set(CMAKE_FIND_ROOT_PATH /usr/${ANYHV_CPU}-linux-gnu ${${sysroot}})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+# The libraries' own libraries are there, too.
+set(CMAKE_EXE_LINKER_FLAGS_INIT
+    "-Wl,-rpath-link,${${sysroot}}/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}")
 set(CMAKE_CROSSCOMPILING_EMULATOR qemu-${ANYHV_CPU}-static -L /usr/${ANYHV_CPU}-linux-gnu)

@@ -177,7 +177,7 @@ static void no_needless_interrupt(struct suite *s)
 }
 
 const struct suite_test conf_config_tests[] = {
-    {"config.read.initial", initial_bytes, RIG_CONFIG, SUITE_ANY},
+    {"config.read.initial", initial_bytes, RIG_CONFIG | RIG_FRESH, SUITE_ANY},
     {"config.read.at_every_step", at_every_step, RIG_CONFIG, SUITE_ANY},
     {"config.read.any_piece", any_piece, RIG_CONFIG, SUITE_ANY},
     {"config.write.driver_part", driver_part, RIG_CONFIG, SUITE_ANY},

@@ -18,13 +18,13 @@ XEN_PACKAGES=("xen-utils-$XEN_VERSION" xen-utils-common xenstore-utils libxencal
     libbz2-1.0 liblzma5 liblzo2-2 libzstd1 libnl-3-200 libnl-route-3-200 libncurses6 libtinfo6
     meta:linux-image-arm64 busybox-static)
 LINK_PACKAGES=(libxen-dev libxencall1 libxendevicemodel1 libxenevtchn1 libxenforeignmemory1
-    libxengnttab1 libxenstore4 libxentoolcore1 libxentoollog1)
+    libxengnttab1 libxenstore4 libxentoolcore1 libxentoollog1 libcmocka-dev libcmocka0)
 
-# The loader is asked for by its path.
-# shellcheck disable=SC2034 # box.sh uses it
-LOADER=usr/lib/ld-linux-aarch64.so.1
+# shellcheck disable=SC2034 # box.sh uses them
+PRESET=xen-arm64 LOADER=ld-linux-aarch64.so.1
 
 tools_folder() { printf '%s/xen-arm64\n' "$(anyhv_cache)"; }
+library_folders() { tools_folder && link_folder; }
 link_folder() { printf '%s/xen-arm64-sysroot\n' "$(anyhv_cache)"; }
 source_folder() { printf '%s/xen-arm64-source\n' "$(anyhv_cache)"; }
 
@@ -113,6 +113,9 @@ build_grants_kernel() {
 
 # --------------------------------------------------------------------------------------------------
 
+ANYHV_AARCH64_SYSROOT=$(link_folder) # for the preset
+export ANYHV_AARCH64_SYSROOT
+
 fetch_box() {
     local libraries
     unpack_packages "$(qemu_folder)" "$QEMU_SUITE" "$(dpkg --print-architecture)" \
@@ -132,16 +135,6 @@ fetch_box() {
     [[ -d $(grants_kernel) ]] ||
         step "building a kernel with grants, some minutes" build_grants_kernel "$(grants_kernel)"
     exec 8>&-
-}
-
-# --- our programs -----------------------------------------------------------------------------------
-
-programs() { printf '%s/build/xen-arm64/bin\n' "$(anyhv_root)"; }
-
-build_programs() {
-    ANYHV_XEN_ARM64_SYSROOT=$(link_folder)
-    export ANYHV_XEN_ARM64_SYSROOT
-    (cd "$(anyhv_root)" && cmake --preset xen-arm64 && cmake --build --preset xen-arm64)
 }
 
 # --- the box ----------------------------------------------------------------------------------------

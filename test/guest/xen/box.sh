@@ -28,9 +28,24 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../image.sh"
 # shellcheck source=test/guest/options.sh
 . "$here/../options.sh"
+# shellcheck source=test/guest/xen/devices.sh
+. "$here/devices.sh"
 
 build=${ANYHV_BUILD:-$(anyhv_root)/build}
 arch=$(uname -m)
+
+# --- our programs -----------------------------------------------------------------------------------
+
+programs() { printf '%s/build/%s/bin\n' "$(anyhv_root)" "$PRESET"; }
+
+mapfile -t backends < <(box_devices | sed 's/\([a-z0-9]*\).*/anyhv-\1-xen/')
+guest_programs=(hostile conformance)
+
+build_programs() {
+    cd "$(anyhv_root)"
+    cmake --preset "$PRESET"
+    cmake --build --preset "$PRESET" --target "${backends[@]}" "${guest_programs[@]/#/xen_guest_}"
+}
 
 # --- the box ----------------------------------------------------------------------------------------
 
@@ -51,18 +66,16 @@ copy_programs() {
     copy_libraries "$root"
 }
 
-# copy_libraries ROOT: until nothing in there asks for one that is not there. libgcc_s is asked for when
-# a thread ends.
+# copy_libraries ROOT: into its lib, until nothing in there asks for one that is not there. The loader is
+# asked for by its path, libgcc_s when a thread ends.
 copy_libraries() {
-    local root=$1 tools name file missing=(libc.so.6 libgcc_s.so.1)
-    tools=$(tools_folder)
-    install -D "$(find "$tools" -type f -name "${LOADER##*/}")" "$root/$LOADER"
+    local root=$1 folders name file missing=("$LOADER" libc.so.6 libgcc_s.so.1)
+    mapfile -t folders < <(library_folders)
     while ((${#missing[@]})); do
         for name in "${missing[@]}"; do
-            file=$(find "$tools" -path "*/lib/*/$name" | sed -n 1p)
-            [[ $file ]] || die "$tools has no library $name"
-            mkdir -p "$(dirname "$root/${file#"$tools/"}")"
-            cp -L "$file" "$root/${file#"$tools/"}"
+            file=$(find "${folders[@]}" -path "*/lib/*" -name "$name" | sed -n 1p)
+            [[ $file ]] || die "no library $name in ${folders[*]}"
+            cp -L "$file" "$root/lib/"
         done
         mapfile -t missing < <(comm -23 <(needed_libraries "$root") \
             <(find "$root" -name '*.so*' -printf '%f\n' | LC_ALL=C sort))
@@ -77,14 +90,16 @@ needed_libraries() {
 
 make_dom0() {
     local out=$1 root=$2/dom0 name
-    mkdir -p "$root"/{usr/bin,usr/sbin,usr/lib,usr/lib64,dev,proc,sys,run,tmp,var,etc/xen,modules,guest}
-    for name in bin sbin lib lib64; do
+    mkdir -p "$root"/{usr/bin,usr/sbin,usr/lib,dev,proc,sys,run,tmp,var,etc/xen,modules,guest}
+    for name in bin sbin lib; do
         ln -s "usr/$name" "$root/$name"
     done
+    ln -s lib "$root/lib64"
     install -m 755 "$here/dom0_init" "$root/init"
     cp "$here/dom0_$arch" "$root/machine"
     : >"$root/etc/xen/xl.conf"
-    install -m 755 "$(programs)"/*-xen "$root/usr/bin/"
+    cp "$here/devices.sh" "$root/"
+    (cd "$(programs)" && install -m 755 "${backends[@]}" "$root/usr/bin/")
     cp "$(kernel_image "$arch")" "$root/guest/vmlinuz"
     cp "$2/guest.cpio" "$root/guest/initramfs"
     add_to_dom0 "$root"
@@ -97,13 +112,15 @@ make_dom0() {
 
 # What is in an archive behind another is added to what is in the first.
 make_guest() {
-    local root=$1.more source=$here/../../driver
-    GUEST_MODULES=(virtio virtio_ring virtio_mmio virtio-rng)
+    local root=$1.more name
+    GUEST_MODULES=(virtio virtio_ring virtio_mmio virtio-rng virtio_blk)
     build_initramfs "$arch" "$1"
-    mkdir -p "$root/bin"
-    "$(guest_compiler "$arch")" -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -static \
-        -I "$(anyhv_root)" -I "$(anyhv_root)/test" "$here/hostile.c" \
-        "$source"/{mem,mmio,packed,ring,split,transport}.c -o "$root/bin/hostile"
+    mkdir -p "$root"/{bin,lib}
+    ln -s lib "$root/lib64"
+    for name in "${guest_programs[@]}"; do
+        install -m 755 "$(programs)/xen_guest_$name" "$root/bin/$name"
+    done
+    copy_libraries "$root"
     (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >>"$1"
 }
 

@@ -9,97 +9,22 @@
  * has to come and be right. Prints what it did; exit code 0 if the device stood it all.
  */
 #include "devices/rng/rng_record.h"
-#include "test/driver/driver.h"
+#include "devmem.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-#define PAGE 4096u
 #define RING 16u
 
-static volatile uint8_t *registers;
 static uint64_t seed, window;
 static struct drv_mmio mmio;
 static struct drv_mem mem;
 static struct drv_ring ring;
 static struct drv_slot slots[RING];
 static unsigned cases;
-
-/* ---- the machine ---- */
-
-static void give_up(const char *what)
-{
-    perror(what);
-    exit(2);
-}
-
-/*
- * Not inline: in a loop the compiler would take instructions that also move the address on, and
- * those the hypervisor cannot decode.
- */
-static __attribute__((noinline)) int access_register(void *ctx, uint32_t off, unsigned size,
-                                                     bool write, uint64_t *value)
-{
-    (void)ctx;
-#define ACCESS(type)                                            \
-    do {                                                        \
-        if (write)                                              \
-            *(volatile type *)(registers + off) = (type)*value; \
-        else                                                    \
-            *value = *(volatile type *)(registers + off);       \
-    } while (0)
-    switch (size) {
-    case 1:
-        ACCESS(uint8_t);
-        break;
-    case 2:
-        ACCESS(uint16_t);
-        break;
-    case 4:
-        ACCESS(uint32_t);
-        break;
-    default:
-        ACCESS(uint64_t);
-        break;
-    }
-    return 0;
-}
-
-static void map_registers(uint64_t base)
-{
-    int fd = open("/dev/mem", O_RDWR | O_SYNC);
-    uint8_t *page;
-
-    if (fd < 0)
-        give_up("/dev/mem");
-    page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)(base & ~(PAGE - 1ull)));
-    if (page == MAP_FAILED)
-        give_up("mapping the registers");
-    registers = page + base % PAGE;
-    window = base;
-}
-
-/* One page, whose guest-physical address the kernel tells. */
-static void map_memory(void)
-{
-    uint8_t *page =
-        mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
-    int fd = open("/proc/self/pagemap", O_RDONLY);
-    uint64_t entry = 0;
-
-    if (page == MAP_FAILED || fd < 0)
-        give_up("memory");
-    page[0] = 1;
-    if (pread(fd, &entry, 8, (off_t)((uintptr_t)page / PAGE * 8)) != 8 || !(entry >> 63))
-        give_up("pagemap");
-    drv_mem_init(&mem, page, (entry & ((1ull << 55) - 1)) * PAGE, PAGE);
-}
 
 static bool wait_for_answer(void)
 {
@@ -118,7 +43,7 @@ static void boot(void)
     const struct drv_ring_config config = {.size = RING, .slots = slots};
 
     mem.used = 0;
-    memset(mem.host, 0, PAGE);
+    memset(mem.host, 0, mem.size);
     if (!mmio.transport.ops->reset(&mmio.transport) || !drv_negotiate(&mmio.transport, 0) ||
         !drv_ring_init(&ring, &mem, &config) || !drv_queue_setup(&mmio.transport, 0, &ring)) {
         printf("hostile: FAILED after case %u: no set-up, status 0x%x\n", cases,
@@ -153,8 +78,8 @@ static void expect_record(const char *after)
 
 static void misuse(uint32_t off, unsigned size)
 {
-    access_register(NULL, off, size, true, &(uint64_t){UINT64_C(0xa5a5a5a5a5a5a5a5)});
-    access_register(NULL, off, size, false, &(uint64_t){0});
+    mmio.access(mmio.ctx, off, size, true, &(uint64_t){UINT64_C(0xa5a5a5a5a5a5a5a5)});
+    mmio.access(mmio.ctx, off, size, false, &(uint64_t){0});
 }
 
 /* An access takes milliseconds here, so the widths that no register has come at every eighth. */
@@ -280,9 +205,9 @@ int main(int argc, char **argv)
     }
     setvbuf(stdout, NULL, _IOLBF, 0); /* what was said last, if this is the end of us */
     seed = strtoull(argv[2], NULL, 0);
-    map_registers(strtoull(argv[1], NULL, 0));
-    map_memory();
-    drv_mmio_init(&mmio, access_register, NULL);
+    window = strtoull(argv[1], NULL, 0);
+    devmem_registers(&mmio, window);
+    devmem_memory(&mem, DEVMEM_PAGE);
     if (drv_mmio_probe(&mmio) != 4) {
         printf("hostile: FAILED: no entropy device at %s\n", argv[1]);
         return 1;

@@ -22,9 +22,11 @@ of() {
     "${@:2}"
 }
 
-reads() { rng_read_on packed && has_marks "done"; }
-both_read() { of "$1" reads && of "$2" reads; }
-misused() { has_marks xen.hostile && grep -q '^hostile: ok' "$log" && reads; }
+said() { grep -q -- "$1" "$log"; } # TEXT, a pattern
+
+reads() { rng_read_on "$1" && has_marks "done"; } # RING
+both_read() { of "$1" reads "$3" && of "$2" reads "$3"; } # GUEST GUEST RING
+misused() { has_marks xen.hostile && said '^hostile: ok' && reads split; }
 destroyed() { # GUEST
     of "$1" has_marks rng.features && ! of "$1" has_marks rng.read &&
         [[ $(of dom0 value destroyed domains) == 1 ]]
@@ -33,19 +35,39 @@ destroyed() { # GUEST
 # replaced SIGNAL STATUS [KIND]: the second back end's stream has the next seed, which the guest's checker
 # wants to have seen as well as the first one's.
 replaced() {
-    of dom0 grep -q "^ANYHV-MARK ended-by signal=$1 status=$2\$" "$logs/$case_name.dom0.log" &&
-        of "replaced-$1${3:-}" reads && of rng grep -q 'xen.adopted' "$logs/$case_name.rng.log" &&
-        [[ $(of dom0 value left-behind files) == 0 ]]
+    of dom0 said "^ANYHV-MARK ended-by signal=$1 status=$2\$" && of "replaced-$1${3:-}" reads split &&
+        of rng said 'xen.adopted' && [[ $(of dom0 value left-behind files) == 0 ]]
 }
 
 # Feature bit 33 is VIRTIO_F_ACCESS_PLATFORM.
 granting() {
     local bits
     bits=$(of granting value rng.features bits)
-    of granting reads && [[ ${bits:33:1} == 1 ]] && grep -q 'by grants' "$logs/$case_name.rng.log"
+    of granting reads split && [[ ${bits:33:1} == 1 ]] && of rng said 'memory by grants'
 }
 
-alone() { of alone reads && of dom0 has_marks scenario-alone; }
+alone() { of alone reads split && of dom0 has_marks scenario-alone; }
+
+# What dom0 finds in the image is what the guest read from its disk.
+filled() {
+    of disk reads split && of disk has_marks blk.features blk.fill blk.unbound blk.rebound &&
+        [[ $(of disk value blk.sum sha256) == "$(of dom0 value disk sha256)" ]] &&
+        ! of disk said 'I/O error'
+}
+
+# Every test of the plan passed, and both rings' are among them.
+conforms() {
+    local log=$logs/$case_name.conformance.log passed
+    passed=$(value xen.conformance passed)
+    grep '^not ok' "$log" || true
+    said '^ok .* devmem-split/' && said '^ok .* devmem-packed/' && has_marks "done" &&
+        [[ $(value xen.conformance failed) == 0 && $passed == "$(value xen.conformance planned)" ]]
+}
+
+left_out() {
+    local line
+    while IFS= read -r line; do tap_note "${line#\# }"; done < <(grep '^# .* leaves out' "$log")
+}
 
 complaints() {
     local log=$logs/$case_name.dom0.log

@@ -18,12 +18,13 @@ XEN_PACKAGES=("xen-hypervisor-$XEN_VERSION-amd64" "xen-utils-$XEN_VERSION" xenst
     qemu-system-xen qemu-system-data seabios libglib2.0-0 libjpeg62-turbo libpixman-1-0
     libusb-1.0-0 libspice-server1 libgstreamer1.0-0 libgstreamer-plugins-base1.0-0 libopus0
     liborc-0.4-0 libssl3 libsasl2-2 libdw1 libelf1 libunwind8 libudev1 libpcre2-8-0 liblz4-1
-    libstdc++6 libffi8)
+    libstdc++6 libffi8 libcmocka0)
 
-# shellcheck disable=SC2034 # box.sh uses it
-LOADER=lib64/ld-linux-x86-64.so.2
+# shellcheck disable=SC2034 # box.sh uses them
+PRESET=xen LOADER=ld-linux-x86-64.so.2
 
 tools_folder() { printf '%s/xen-x86_64\n' "$(anyhv_cache)"; }
+library_folders() { tools_folder; }
 machine_folder() { printf '%s/xen-x86_64-qemu\n' "$(anyhv_cache)"; }
 
 fetch_box() {
@@ -32,13 +33,8 @@ fetch_box() {
         qemu-system-x86 qemu-system-common qemu-system-data seabios
     unpack_packages "$(tools_folder)" "$XEN_SUITE" amd64 "${XEN_PACKAGES[@]}"
     mapfile -t libraries <"$(machine_folder)/.libraries"
-    need_packages cpio gcc libc6-dev libxen-dev xz-utils "${libraries[@]}"
+    need_packages cpio gcc libc6-dev libcmocka-dev libxen-dev xz-utils "${libraries[@]}"
 }
-
-# --- our programs -----------------------------------------------------------------------------------
-
-programs() { printf '%s/build/xen/bin\n' "$(anyhv_root)"; }
-build_programs() { (cd "$(anyhv_root)" && cmake --preset xen && cmake --build --preset xen); }
 
 # --- the box ----------------------------------------------------------------------------------------
 
