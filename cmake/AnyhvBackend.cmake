@@ -11,16 +11,23 @@ macro(anyhv_own_flags target)
     endif()
 endmacro()
 
-# anyhv_require_library(name header library package): for modules that stand on a system library.
-# Sets ${name}_LIBRARY, or stops the configuration and says what to install.
+# anyhv_require_library(name header library package): for modules and devices that stand on a system
+# library. Sets ${name}_LIBRARY, or stops the configuration and says what to install.
 function(anyhv_require_library name header library package)
     find_path(${name}_INCLUDE_DIR ${header})
     find_library(${name}_LIBRARY ${library})
     if(NOT ${name}_INCLUDE_DIR OR NOT ${name}_LIBRARY)
-        get_filename_component(module "${CMAKE_CURRENT_SOURCE_DIR}" NAME)
-        message(FATAL_ERROR "The module '${module}' needs ${header} and lib${library}, which were "
-                            "not found. Install ${package}, or leave '${module}' out of ANYHV_HV.")
+        set(kind module)
+        set(option ANYHV_HV)
+        if(CMAKE_CURRENT_SOURCE_DIR MATCHES "/devices/[^/]+$")
+            set(kind device)
+            set(option ANYHV_DEVICES)
+        endif()
+        get_filename_component(asking "${CMAKE_CURRENT_SOURCE_DIR}" NAME)
+        message(FATAL_ERROR "The ${kind} '${asking}' needs ${header} and lib${library}, which were "
+                            "not found. Install ${package}, or leave '${asking}' out of ${option}.")
     endif()
+    set_property(GLOBAL APPEND PROPERTY ANYHV_DEV_PACKAGES "${package}") # see AnyhvPackages.cmake
 endfunction()
 
 # The object @object from the sources of target @parts and what these need from the archives @inside;

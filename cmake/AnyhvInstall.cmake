@@ -110,7 +110,7 @@ function(anyhv_install_man target)
         OUTPUT "${page}"
         COMMAND "${CMAKE_COMMAND}" -E env ARGP_HELP_FMT=header-col=0 # where help2man expects headings
                 "${ANYHV_HELP2MAN}" --no-info --section=1
-                "--name=virtio ${DEVICE} device for guests reached through ${MODULE}"
+                "--name=virtio ${DEVICE} device over ${MODULE}"
                 ${includes} "--output=${page}" "$<TARGET_FILE:${target}>"
         COMMAND sed -i "/^\\.TH /s/\"[A-Z][a-z]* [0-9]*\"/\"${date}\"/" "${page}"
         DEPENDS ${target} ${parts}
@@ -170,6 +170,9 @@ function(anyhv_install_headers)
     foreach(module IN LISTS modules)
         list(APPEND without REGEX "/anyhv/${module}\\.h$" EXCLUDE)
     endforeach()
+    if("kvm-ioregionfd" IN_LIST modules) # its wire, and the library for its other end
+        list(APPEND without REGEX "/anyhv/(ioregionfd|vmm)\\.h$" EXCLUDE)
+    endif()
     foreach(device IN LISTS devices)
         list(APPEND without REGEX "/devices/${device}(_[^/]*)?\\.h$" EXCLUDE)
     endforeach()

@@ -22,7 +22,10 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME libanyhv-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
-set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS libc6-dev)
+get_property(depends GLOBAL PROPERTY ANYHV_DEV_PACKAGES) # who links our libraries links these, too
+list(PREPEND depends libc6-dev)
+list(REMOVE_DUPLICATES depends)
+list(JOIN depends ", " CPACK_DEBIAN_DEV_PACKAGE_DEPENDS)
 set(CPACK_COMPONENT_DEV_DESCRIPTION
 "A device model is written once and linked with one module, which is how guests
 of a hypervisor are reached. This package has the static library, device models

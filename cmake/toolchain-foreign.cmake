@@ -3,9 +3,9 @@
 # toolchain-<cpu>.cmake sets ANYHV_CPU and includes it.
 # Debian: gcc-<cpu>-linux-gnu, libc6-dev-<arch>-cross, qemu-user-static.
 #
-# ANYHV_<CPU>_SYSROOT (environment or cache) names a folder with libraries for that machine under usr/: the
-# tests need cmocka, hv/xen Xen's. scripts/check and test/guest/xen/box.sh unpack packages there. They come
-# from a folder because a foreign architecture is not added to a machine for the sake of a test.
+# ANYHV_<CPU>_SYSROOT (environment or cache) names a folder with libraries for that machine under usr/:
+# libinih, the tests' cmocka, Xen's for hv/xen. scripts/check and test/guest/xen/box.sh unpack packages there.
+# They come from a folder because a foreign architecture is not added to a machine for the sake of a test.
 
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR ${ANYHV_CPU})

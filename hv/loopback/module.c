@@ -238,7 +238,9 @@ static int boot(struct guest *guest)
 
     drv_mem_init(&guest->mem, guest->ram, RAM_BASE, RAM_SIZE);
     drv_mmio_init(&guest->mmio, access_register, guest);
-    if (!drv_mmio_probe(&guest->mmio) || !drv_negotiate(t, GUEST_FEATURES))
+    /* It knows no device, but takes what the device insists on. */
+    if (!drv_mmio_probe(&guest->mmio) ||
+        !drv_negotiate(t, GUEST_FEATURES | guest->server->cls->ops->required))
         return fail("the guest's driver and the device do not agree on features");
     most = t->ops->queue_max(t, o->queue);
     if (most == 0)

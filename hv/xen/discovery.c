@@ -139,8 +139,6 @@ static bool read_place(const struct xen_module *module, const char *path, domid_
                       ANYHV_MMIO_SIZE);
     if (read_text(module, path, "grant_usage", value) == 0 && !parse_number(value, 1, &grants))
         return refuse(path, "'grant_usage' is '%s', not 0 or 1", value);
-    if (grants && module->options->domid_given)
-        return refuse(path, "'grant_usage' is 1, but grants are among what --domid gives up");
     place->grants = grants;
     return true;
 }

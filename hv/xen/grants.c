@@ -139,6 +139,20 @@ int xen_grants_init(struct xen_grants *g, struct xen_guest *guest)
     return ANYHV_OK;
 }
 
+int xen_grants_reopen(struct xen_grants *g)
+{
+    xengnttab_handle *fresh;
+
+    if (!g->gnttab)
+        return ANYHV_OK;
+    fresh = xengnttab_open(NULL, 0);
+    if (!fresh)
+        return ANYHV_E_IO;
+    xengnttab_close(g->gnttab);
+    g->gnttab = fresh;
+    return ANYHV_OK;
+}
+
 void xen_grants_fini(struct xen_grants *g)
 {
     if (g->gnttab)

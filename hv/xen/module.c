@@ -135,7 +135,8 @@ static int give_up_rights(struct xen_module *module)
     if (module->store)
         xs_close(module->store);
     module->store = NULL;
-    if (xentoolcore_restrict_all(domid) == 0)
+    if (xentoolcore_restrict_all(domid) == 0 &&
+        xen_grants_reopen(&module->guests->grants) == ANYHV_OK)
         return ANYHV_OK;
     anyhv_log(ANYHV_LOG_ERROR, "xen.restrict",
               "domain %u: cannot give up the rights over others: %s", domid, strerror(errno));

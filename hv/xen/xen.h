@@ -85,6 +85,11 @@ struct xen_grants {
 
 /* The first device that uses grants makes it. ANYHV_E_IO with errno. */
 int xen_grants_init(struct xen_grants *grants, struct xen_guest *guest);
+/*
+ * Giving up the rights over others takes the handle away, too: a new one, if there was one. What is
+ * mapped stays so. ANYHV_E_IO with errno.
+ */
+int xen_grants_reopen(struct xen_grants *grants);
 /* First core must have given back what it has. */
 void xen_grants_fini(struct xen_grants *grants);
 

@@ -89,6 +89,7 @@ extern const struct anyhv_hv ANYHV_HV;
 
 /* The modules of this tree, as far as they were configured. */
 extern const struct anyhv_hv anyhv_hv_loopback;
+extern const struct anyhv_hv anyhv_hv_kvm_ioregionfd;
 extern const struct anyhv_hv anyhv_hv_vhost_user;
 extern const struct anyhv_hv anyhv_hv_xen;
 

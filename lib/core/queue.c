@@ -288,6 +288,8 @@ int anyhv_ctl_queue_start(struct anyhv_dev *dev, unsigned queue,
     core_step();
     q->state->enabled = 1;
     core_queue_watch(q);
+    for (uint16_t i = 0; i < q->nreqs && !q->watched; i++)
+        q->reqs[i].replayed = false; /* nobody sets it, and there may have been a journal before */
     q->halt &= ~(uint32_t)(ANYHV_HALT_STOPPED | ANYHV_HALT_DRAINING | ANYHV_HALT_NO_MEMORY);
     if (dev->running) /* its turn may be under way, in the layout that it had */
         q->halt |= ANYHV_HALT_FRESH;

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define NAME_MAX_LEN 15 /* what the kernel keeps of a thread's name */
 
@@ -34,8 +35,10 @@ struct anyhv_worker {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed; /* submitted got a job, or ending was set */
+    pthread_cond_t idle;    /* the job that was under way when ending was set is over */
     struct job_list submitted, finished;
-    bool ending;
+    bool busy, ending;
+    bool abandoned; /* the thread has the worker to itself */
 };
 
 static void push(struct job_list *list, struct anyhv_job *job)
@@ -102,6 +105,29 @@ static void finish(struct anyhv_worker *worker, struct anyhv_job *job, enum job_
     anyhv_loop_post(worker->loop, &job->post);
 }
 
+static void dispose(struct anyhv_worker *worker)
+{
+    pthread_cond_destroy(&worker->idle);
+    pthread_cond_destroy(&worker->changed);
+    pthread_mutex_destroy(&worker->lock);
+    free(worker);
+}
+
+/* With the lock held, which it lets go of meanwhile. */
+static void run(struct anyhv_worker *worker, struct anyhv_job *job)
+{
+    job->state = BEGUN;
+    worker->busy = true;
+    pthread_mutex_unlock(&worker->lock);
+    job->work(job);
+    pthread_mutex_lock(&worker->lock);
+    worker->busy = false;
+    if (!worker->abandoned)
+        finish(worker, job, RAN);
+    if (worker->ending)
+        pthread_cond_signal(&worker->idle);
+}
+
 static void *thread_main(void *arg)
 {
     struct anyhv_worker *worker = arg;
@@ -109,17 +135,15 @@ static void *thread_main(void *arg)
     pthread_mutex_lock(&worker->lock);
     while (!worker->ending) {
         struct anyhv_job *job = pop(&worker->submitted);
-        if (!job) {
+        if (job)
+            run(worker, job);
+        else
             pthread_cond_wait(&worker->changed, &worker->lock);
-            continue;
-        }
-        job->state = BEGUN;
-        pthread_mutex_unlock(&worker->lock);
-        job->work(job);
-        pthread_mutex_lock(&worker->lock);
-        finish(worker, job, RAN);
     }
+    bool abandoned = worker->abandoned;
     pthread_mutex_unlock(&worker->lock);
+    if (abandoned)
+        dispose(worker);
     return NULL;
 }
 
@@ -149,18 +173,21 @@ static int start_thread(struct anyhv_worker *worker, const char *name)
 struct anyhv_worker *anyhv_worker_new(struct anyhv_loop *loop, const char *name)
 {
     struct anyhv_worker *worker = calloc(1, sizeof(*worker));
+    pthread_condattr_t monotonic;
 
     if (!worker)
         return NULL;
     worker->loop = loop;
     pthread_mutex_init(&worker->lock, NULL);
     pthread_cond_init(&worker->changed, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&worker->idle, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     int error = start_thread(worker, name);
     if (error == 0)
         return worker;
-    pthread_cond_destroy(&worker->changed);
-    pthread_mutex_destroy(&worker->lock);
-    free(worker);
+    dispose(worker);
     errno = error;
     return NULL;
 }
@@ -192,26 +219,76 @@ bool anyhv_worker_cancel(struct anyhv_job *job)
     return waits;
 }
 
-void anyhv_worker_free(struct anyhv_worker *worker)
+/* No job is begun any more. */
+static void end(struct anyhv_worker *worker)
 {
-    struct anyhv_job *job;
-
-    if (!worker)
-        return;
     pthread_mutex_lock(&worker->lock);
     worker->ending = true;
     pthread_cond_signal(&worker->changed);
     pthread_mutex_unlock(&worker->lock);
-    pthread_join(worker->thread, NULL);
+}
 
-    /* From here on nobody else knows the worker, except posts on their way: those end here. */
+/* Every job but the one that still runs has its done(). */
+static void end_jobs(struct anyhv_worker *worker)
+{
+    struct job_list finished;
+    struct anyhv_loop *loop = worker->loop;
+    struct anyhv_job *job;
+
+    pthread_mutex_lock(&worker->lock);
     while ((job = pop(&worker->submitted)) != NULL)
         finish(worker, job, CANCELLED);
-    while ((job = pop(&worker->finished)) != NULL) {
-        anyhv_loop_unpost(worker->loop, &job->post);
+    finished = worker->finished;
+    worker->finished.head = NULL;
+    pthread_mutex_unlock(&worker->lock);
+    while ((job = pop(&finished)) != NULL) {
+        anyhv_loop_unpost(loop, &job->post);
         deliver(job);
     }
-    pthread_cond_destroy(&worker->changed);
-    pthread_mutex_destroy(&worker->lock);
-    free(worker);
+}
+
+void anyhv_worker_free(struct anyhv_worker *worker)
+{
+    if (!worker)
+        return;
+    end(worker);
+    pthread_join(worker->thread, NULL);
+    end_jobs(worker);
+    dispose(worker);
+}
+
+static struct timespec in_ms(unsigned ms)
+{
+    struct timespec at;
+
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += ms / 1000;
+    at.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_nsec -= 1000000000;
+        at.tv_sec++;
+    }
+    return at;
+}
+
+bool anyhv_worker_abandon(struct anyhv_worker *worker, unsigned timeout_ms)
+{
+    struct timespec until = in_ms(timeout_ms);
+    int error = 0;
+
+    end(worker);
+    pthread_mutex_lock(&worker->lock);
+    while (worker->busy && !error)
+        error = pthread_cond_timedwait(&worker->idle, &worker->lock, &until);
+    pthread_mutex_unlock(&worker->lock);
+    end_jobs(worker);
+    pthread_mutex_lock(&worker->lock);
+    bool hangs = worker->busy;
+    worker->abandoned = hangs;
+    if (hangs)
+        pthread_detach(worker->thread);
+    pthread_mutex_unlock(&worker->lock); /* from here on it may be gone at any time */
+    if (!hangs)
+        anyhv_worker_free(worker);
+    return !hangs;
 }

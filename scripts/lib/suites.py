@@ -33,23 +33,21 @@ class Suite:
     proves: tuple = ()  # rows of README's second table: (hypervisor module, device, guest)
 
 
-BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev")
+BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev", "libinih-dev")
 CMOCKA = BUILD + ("libcmocka-dev",)
 BARE = BUILD + ("gcc-arm-none-eabi", "gcc-aarch64-linux-gnu")
 LAYERS = ("binutils", "clang-format", "shellcheck")
 XEN_BOX = ("make", "flex", "bison", "cpio", "xz-utils", "gcc-aarch64-linux-gnu")
+FUZZ = ("clang-14", "libclang-rt-14-dev")
 PACKAGE = BUILD + (
     "g++", "make", "pkgconf", "help2man", "man-db", "bsdextrautils", "mandoc", "dpkg-dev", "lintian"
 )
 UML = ("make", "flex", "bison", "bc", "xz-utils", "cpio")
 CROSS_S390X = ("gcc-s390x-linux-gnu", "libc6-dev-s390x-cross", "qemu-user-static")
 CROSS_AARCH64 = ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user-static")
-SYSROOT_S390X = Sysroot(
-    "ANYHV_S390X_SYSROOT", "bookworm", "s390x", ("libcmocka0", "libcmocka-dev")
-)
-SYSROOT_AARCH64 = Sysroot(
-    "ANYHV_AARCH64_SYSROOT", "bookworm", "arm64", ("libcmocka0", "libcmocka-dev")
-)
+FOREIGN = ("libcmocka0", "libcmocka-dev", "libinih1", "libinih-dev")
+SYSROOT_S390X = Sysroot("ANYHV_S390X_SYSROOT", "bookworm", "s390x", FOREIGN)
+SYSROOT_AARCH64 = Sysroot("ANYHV_AARCH64_SYSROOT", "bookworm", "arm64", FOREIGN)
 USER_MODE_CANNOT = (  # programs that tell nothing under QEMU's user mode
     ("unit/test_fdmem", "QEMU's user mode does not pass on SIGBUS of a file that shrank"),
     ("unit/test_socket_fds", "QEMU's user mode mixes up descriptors sent over a socket"),
@@ -102,7 +100,7 @@ SUITES = (
         preset="dev",
         programs=("hostile",),
         quick=True,
-        proves=(("loopback", "test device, rng, blk", "hostile driver, in process"),),
+        proves=(("loopback", "test device, rng, blk, i2c, scmi", "hostile driver, in process"),),
     ),
     Suite(
         "vhost-user",
@@ -113,6 +111,25 @@ SUITES = (
         programs=("vhost-user",),
         quick=True,
         proves=(("vhost-user", "test device, rng", "test front end, another process"),),
+    ),
+    Suite(
+        "kvm-ioregionfd",
+        "the KVM module and the VMM's library: handshake, commands, conformance, restarts",
+        budget=60,
+        packages=CMOCKA,
+        preset="dev",
+        programs=("kvm-ioregionfd",),
+        quick=True,
+        proves=(("kvm-ioregionfd", "test device", "test driver and kernel, in process"),),
+    ),
+    Suite(
+        "kvm",
+        "micro-guests in 16, 32 and 64-bit mode on /dev/kvm, kind and hostile, device process killed",
+        budget=60,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/vmm/micro_test.sh build/dev/bin",),
+        proves=(("kvm-ioregionfd", "rng", "test driver on /dev/kvm, 16, 32 and 64 bits"),),
     ),
     Suite(
         "configure",
@@ -136,7 +153,15 @@ SUITES = (
         budget=180,
         packages=CMOCKA,
         preset="asan",
-        programs=("unit", "conformance", "hostile", "vhost-user", "examples"),
+        programs=("unit", "conformance", "hostile", "vhost-user", "kvm-ioregionfd", "examples"),
+    ),
+    Suite(
+        "fuzz",
+        "what libFuzzer makes of some inputs, under sanitizers",
+        budget=60,
+        packages=BUILD + FUZZ,
+        preset="fuzz",
+        scripts=("test/fuzz/fuzz_test.sh",),
     ),
     Suite(
         "s390x",
@@ -185,6 +210,24 @@ SUITES = (
         proves=(("vhost-user", "rng, blk", "Linux, User-Mode Linux"),),
     ),
     Suite(
+        "guest-uml-i2c",
+        "the I2C adapter under Linux as a plain process: tools, EEPROM, sensors, a bus that hangs",
+        budget=450,  # building its kernel, once, included; 15 without
+        packages=CMOCKA + UML + ("device-tree-compiler",),
+        preset="dev",
+        scripts=("test/guest/i2c_uml_test.sh build/dev/bin",),
+        proves=(("vhost-user", "i2c", "Linux, User-Mode Linux"),),
+    ),
+    Suite(
+        "guest-uml-scmi",
+        "Linux's SCMI drivers on User-Mode Linux: clocks, hwmon, IIO; two guests on one platform",
+        budget=450,  # as for guest-uml
+        packages=CMOCKA + UML + ("device-tree-compiler",),
+        preset="dev",
+        scripts=("test/guest/scmi_uml_test.sh build/dev/bin",),
+        proves=(("vhost-user", "scmi", "Linux, User-Mode Linux, two at a time"),),
+    ),
+    Suite(
         "guest-x86_64",
         "a stock Debian kernel on x86_64 uses the devices, under QEMU",
         budget=120,
@@ -216,6 +259,15 @@ SUITES = (
         proves=(("vhost-user", "blk, its back end killed", "stock Debian kernel, x86_64, QEMU"),),
     ),
     Suite(
+        "guest-kvm",
+        "a stock Debian kernel under nested KVM, its device killed and its machine reset meanwhile",
+        budget=150,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/vmm/nested_test.sh build/dev/bin",),
+        proves=(("kvm-ioregionfd", "rng", "stock Debian kernel, x86_64, nested KVM"),),
+    ),
+    Suite(
         "bench",
         "what a request costs: answers compared, instructions counted, against limits",
         budget=120,
@@ -244,7 +296,7 @@ SUITES = (
         "mutation",
         "every suite can fail: planted bugs turn it red",
         budget=600,
-        packages=CMOCKA + BARE + CROSS_S390X + CROSS_AARCH64 + LAYERS + UML + PACKAGE
+        packages=CMOCKA + BARE + CROSS_S390X + CROSS_AARCH64 + FUZZ + LAYERS + UML + PACKAGE
         + ("qemu-system-arm", "valgrind", "libxen-dev"),
         sysroots=(SYSROOT_S390X, SYSROOT_AARCH64),
         scripts=("test/mutation/mutation_test.sh",),

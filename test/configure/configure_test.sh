@@ -60,7 +60,7 @@ tap_check "a program can be bound to a module from elsewhere" foreign_module
 project() {
     mkdir -p "$scratch/$1"
     {
-        printf 'cmake_minimum_required(VERSION 3.25)\nproject(%s C)\n' "$1"
+        printf 'cmake_minimum_required(VERSION 3.25)\nproject(%s C)\n' "${1##*/}"
         printf 'list(APPEND CMAKE_MODULE_PATH "%s/cmake")\ninclude(AnyhvTargets)\n' "$root"
         cat
     } >"$scratch/$1/CMakeLists.txt"
@@ -73,6 +73,12 @@ anyhv_require_library(NOSUCH nosuch/nosuch.h nosuch libnosuch-dev)
 CMAKE
 tap_check "a module without its library is refused, and the package is named" \
     refuses "'hungry'" nosuch/nosuch.h libnosuch-dev ANYHV_HV -- configure_project hungry
+
+project devices/hungry <<'CMAKE'
+anyhv_require_library(NOSUCH nosuch/nosuch.h nosuch libnosuch-dev)
+CMAKE
+tap_check "a device without its library is refused, too" \
+    refuses "device 'hungry'" libnosuch-dev ANYHV_DEVICES -- configure_project devices/hungry
 
 project fed <<'CMAKE'
 anyhv_require_library(FED stdio.h c libc6-dev)

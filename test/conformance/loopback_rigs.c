@@ -25,7 +25,7 @@ static const struct rig_loopback native_maps = {
         .caps = RIG_LOOPBACK_CAPS | (more_caps), .features = (ring_features), .how = &(parameters) \
     }
 #define WHOLE  RIG_LARGE_AREAS
-#define REGS   RIG_REGISTERS
+#define REGS   (RIG_REGISTERS | RIG_KICK_DATA)
 #define MANY   RIG_LB_REGIONS
 #define FAULTS (RIG_LB_FAULTS | RIG_OPS)
 

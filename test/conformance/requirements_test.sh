@@ -45,7 +45,9 @@ untested() {
     cp "$document" "$copy/$document"
 }
 
-tap_check "$document says what the tests prove" scripts/conformance --check
+tap_check "$document and docs/scmi.md say what the tests prove" scripts/conformance --check
+tap_check "notices an edited docs/scmi.md" refused docs/scmi.md 's/SCMI-CLOCK-RATES/SCMI-CLOCK/' \
+    'docs/scmi.md: is not what the tests say'
 tap_check "notices an edited document" refused "$document" 's/SPLIT-USED-ID/SPLIT-USED/' \
     'is not what the tests say'
 tap_check "notices a citation that is gone" refused "$a_test" 's/SPLIT-USED-ID, //' 'is not what the tests say'

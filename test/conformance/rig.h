@@ -31,8 +31,9 @@ enum rig_caps {
     RIG_KICK_ANY = 1 << 12,   /* a kick of a queue that is absent or not set up is possible */
     RIG_LARGE_AREAS = 1 << 13, /* a ring area of 512 KiB fits into one region */
     RIG_OPS = 1 << 14, /* RIG_IN_PROCESS, and every access to a buffer goes through memory ops */
-    RIG_SUSPEND = 1 << 15, /* SUSPEND is offered */
-    RIG_FRESH = 1 << 16,   /* start makes a new device, of the kind that its options say */
+    RIG_SUSPEND = 1 << 15,   /* SUSPEND is offered */
+    RIG_KICK_DATA = 1 << 16, /* NOTIFICATION_DATA is offered */
+    RIG_FRESH = 1 << 17,     /* start makes a new device, of the kind that its options say */
 };
 
 struct rig_options {

@@ -187,23 +187,12 @@ static bool fits(const struct rig *rig, const struct suite_test *test)
 
 /* In the order of enum rig_caps; the suites' own bits have no names. */
 static const char *const cap_names[] = {
-    "registers",
-    "counters",
-    "in the same process",
-    "quiesce",
-    "migrate",
-    "crash",
-    "queue reset",
-    "config",
-    "config interrupt",
-    "status",
-    "generation",
-    "queue max",
-    "any kick",
-    "large areas",
-    "memory ops",
-    "suspend",
-    "a fresh device for each test",
+    "registers",   "counters",    "in the same process",
+    "quiesce",     "migrate",     "crash",
+    "queue reset", "config",      "config interrupt",
+    "status",      "generation",  "queue max",
+    "any kick",    "large areas", "memory ops",
+    "suspend",     "kick data",   "a fresh device for each test",
 };
 
 void suite_left_out(const struct rig *rig, const struct suite_test *const *lists)

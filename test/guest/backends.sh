@@ -15,12 +15,14 @@
 # By the word that a program has for itself: VIRTIO's number, and what QEMU calls the device.
 declare -A virtio_ids=([rng]=4 [blk]=2 [scmi]=32 [i2c]=34 [gpio]=41)
 
-# device_type PROGRAM [ARGUMENT...]: the program's word for what it is, if guests know such a device.
+# device_type PROGRAM [ARGUMENT...]: the program's word for what it is, if guests know such a device. Of
+# those that QEMU has no word for, it is in the complaint.
 device_type() {
-    local output type
-    output=$("$@" --print-capabilities 2>&1 </dev/null) ||
+    local output type status=0
+    output=$("$@" --print-capabilities 2>&1 </dev/null) || status=$?
+    type=$(sed -n 's/^ *"type": "\(.*\)".*/\1/p; s/.* have no type for the \(.*\) device$/\1/p' <<<"$output")
+    [[ $status == 0 || $type ]] ||
         die "$1 is no vhost-user back end, or its arguments are wrong; it says: ${output:-nothing}"
-    type=$(sed -n 's/^ *"type": "\(.*\)".*/\1/p' <<<"$output")
     [[ $type != block ]] || type=blk
     [[ ${virtio_ids[${type:-none}]:-} ]] ||
         die "$1 is a device of type '$type': guests have drivers for ${!virtio_ids[*]}"

@@ -3,6 +3,7 @@
 #include "testing.h"
 
 #include <anyhv/linux/worker.h>
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -271,6 +272,60 @@ static void test_free_of_nothing(void **state)
     assert_false(anyhv_worker_cancel(&e.job)); /* never submitted */
 }
 
+static int threads(void)
+{
+    DIR *dir = opendir("/proc/self/task");
+    int count = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
+/* A job that hangs is left to its thread, which goes when the job returns; nobody is told of it. */
+static void test_abandon_leaves_a_job_that_hangs(void **state)
+{
+    struct errand finished = errand(work), hanging, waiting = errand(work);
+    int before = threads();
+    (void)state;
+
+    submit(&finished);
+    occupy(&hanging);
+    submit(&waiting);
+    assert_false(anyhv_worker_abandon(rig.worker, 20));
+    rig.worker = NULL;
+    assert_int_equal(dones, 2);
+    assert_int_equal(finished.ran, 1);
+    assert_int_equal(waiting.cancelled, 1);
+    assert_int_equal(threads(), before);
+    eventfd_write(gate, 1);
+    while (threads() == before)
+        usleep(1000);
+    assert_int_equal(dones, 2);
+    assert_int_equal(anyhv_loop_turn(rig.loop, 0), 0);
+}
+
+static void test_abandon_waits_for_a_job_that_ends(void **state)
+{
+    struct errand busy, waiting = errand(work);
+    pthread_t helper;
+    (void)state;
+
+    occupy(&busy);
+    submit(&waiting);
+    assert_int_equal(pthread_create(&helper, NULL, open_gate_later, NULL), 0);
+    assert_true(anyhv_worker_abandon(rig.worker, 60000));
+    pthread_join(helper, NULL);
+    assert_int_equal(busy.ran, 1);
+    assert_int_equal(waiting.cancelled, 1);
+    rig.worker = anyhv_worker_new(rig.loop, "idle");
+    assert_true(anyhv_worker_abandon(rig.worker, 0)); /* there is nothing to wait for */
+    rig.worker = NULL;
+    assert_int_equal(anyhv_loop_turn(rig.loop, 0), 0);
+}
+
 #define WITH_WORKER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 static const struct CMUnitTest tests[] = {
@@ -281,6 +336,8 @@ static const struct CMUnitTest tests[] = {
     WITH_WORKER(test_free_ends_every_job),
     WITH_WORKER(test_worker_freed_from_done),
     WITH_WORKER(test_thread_has_a_name_and_no_signals),
+    WITH_WORKER(test_abandon_leaves_a_job_that_hangs),
+    WITH_WORKER(test_abandon_waits_for_a_job_that_ends),
     cmocka_unit_test(test_free_of_nothing),
 };
 

@@ -16,13 +16,14 @@
 #include <xenstore.h>
 #include <xentoolcore.h>
 
-#define DOMAINS 8
-#define SERVERS 8
-#define RANGES  16
-#define MAPS    512
-#define NODES   256
-#define PORTS   1024
-#define WATCHES 8
+#define DOMAINS       8
+#define SERVERS       8
+#define RANGES        16
+#define MAPS          512
+#define NODES         256
+#define PORTS         1024
+#define WATCHES       8
+#define GRANT_HANDLES 4
 
 struct range {
     uint64_t start, end;
@@ -91,6 +92,7 @@ static struct {
     unsigned nevents;
     struct xs_handle *store;
     unsigned open; /* handles of all kinds */
+    struct xengntdev_handle *gnttab[GRANT_HANDLES];
     int restricted;
     char log[1 << 16], past[1 << 16];
     size_t logged;
@@ -621,7 +623,7 @@ int xenforeignmemory_unmap_resource(xenforeignmemory_handle *h,
 /* ---- libxengnttab ---- */
 
 struct xengntdev_handle {
-    int dummy;
+    bool dead; /* the rights over others were given up since */
 };
 
 void fake_grant(uint16_t domid, uint64_t addr, enum fake_grant how)
@@ -642,19 +644,34 @@ xengnttab_handle *xengnttab_open(struct xentoollog_logger *logger, unsigned flag
 {
     (void)logger;
     assert_int_equal(flags, 0);
-    assert_int_equal(w.restricted, -1);
     if (called("gnttab_open"))
         return NULL;
     handle_opened();
-    return calloc(1, sizeof(xengnttab_handle));
+    for (unsigned i = 0; i < GRANT_HANDLES; i++) {
+        if (!w.gnttab[i])
+            return w.gnttab[i] = calloc(1, sizeof(xengnttab_handle));
+    }
+    fail_msg("more handles for grants than there is reason for");
+    return NULL;
 }
 
 int xengnttab_close(xengnttab_handle *h)
 {
     called("gnttab_close");
     handle_closed();
+    for (unsigned i = 0; i < GRANT_HANDLES; i++) {
+        if (w.gnttab[i] == h)
+            w.gnttab[i] = NULL;
+    }
     free(h);
     return 0;
+}
+
+static bool dead(const xengnttab_handle *h)
+{
+    assert_non_null(h);
+    errno = ENOTTY;
+    return h->dead;
 }
 
 /* The page behind @ref for an access that writes or not; NULL: there is none. */
@@ -674,8 +691,7 @@ void *xengnttab_map_domain_grant_refs(xengnttab_handle *h, uint32_t pages, uint3
     const struct domain *d = find_domain((uint16_t)domid);
     uint8_t *at;
 
-    assert_non_null(h);
-    if (called("grant_map"))
+    if (called("grant_map") || dead(h))
         return NULL;
     at = mmap(NULL, pages * (size_t)FAKE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (uint32_t i = 0; i < pages; i++) {
@@ -702,8 +718,7 @@ int xengnttab_unmap(xengnttab_handle *h, void *addr, uint32_t pages)
 
 int xengnttab_grant_copy(xengnttab_handle *h, uint32_t count, xengnttab_grant_copy_segment_t *parts)
 {
-    assert_non_null(h);
-    if (called("grant_copy"))
+    if (called("grant_copy") || dead(h))
         return -1;
     for (uint32_t i = 0; i < count; i++) {
         bool write = parts[i].flags & GNTCOPY_dest_gref;
@@ -1230,6 +1245,10 @@ int xentoolcore_restrict_all(domid_t domid)
     if (called("restrict"))
         return -1;
     w.restricted = domid;
+    for (unsigned i = 0; i < GRANT_HANDLES; i++) {
+        if (w.gnttab[i])
+            w.gnttab[i]->dead = true;
+    }
     return 0;
 }
 

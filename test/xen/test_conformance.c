@@ -130,7 +130,7 @@ static const struct rig_ops ops = {
 #define CAPS                                                                        \
     (RIG_REGISTERS | RIG_COUNTERS | RIG_IN_PROCESS | RIG_QUEUE_RESET | RIG_CONFIG | \
      RIG_CONFIG_IRQ | RIG_STATUS | RIG_GENERATION | RIG_QUEUE_MAX | RIG_KICK_ANY |  \
-     RIG_LARGE_AREAS | RIG_FRESH)
+     RIG_LARGE_AREAS | RIG_KICK_DATA | RIG_FRESH)
 
 static struct rig rigs[] = {
     {.name = "xen-split", .ops = &ops, .caps = CAPS, .features = ALL},

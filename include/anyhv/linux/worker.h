@@ -41,9 +41,16 @@ bool anyhv_worker_cancel(struct anyhv_job *job);
 
 /*
  * Ends the thread: jobs not begun are cancelled, the running one is waited for. Every done() has
- * been called on return. For a call that may hang for ever, give it a deadline inside work().
+ * been called on return. NULL is fine.
  */
 void anyhv_worker_free(struct anyhv_worker *worker);
+
+/*
+ * The same, for a job that may hang for ever in the kernel: it is waited for at most @timeout_ms.
+ * False: it still runs, and its done() never comes. The thread ends by itself should the job
+ * return; until then all that the job touches has to stay where it is, so for good.
+ */
+bool anyhv_worker_abandon(struct anyhv_worker *worker, unsigned timeout_ms);
 
 #ifdef __cplusplus
 }

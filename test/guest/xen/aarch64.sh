@@ -18,7 +18,8 @@ XEN_PACKAGES=("xen-utils-$XEN_VERSION" xen-utils-common xenstore-utils libxencal
     libbz2-1.0 liblzma5 liblzo2-2 libzstd1 libnl-3-200 libnl-route-3-200 libncurses6 libtinfo6
     meta:linux-image-arm64 busybox-static)
 LINK_PACKAGES=(libxen-dev libxencall1 libxendevicemodel1 libxenevtchn1 libxenforeignmemory1
-    libxengnttab1 libxenstore4 libxentoolcore1 libxentoollog1 libcmocka-dev libcmocka0)
+    libxengnttab1 libxenstore4 libxentoolcore1 libxentoollog1 libcmocka-dev libcmocka0
+    libinih-dev libinih1)
 
 # shellcheck disable=SC2034 # box.sh uses them
 PRESET=xen-arm64 LOADER=ld-linux-aarch64.so.1

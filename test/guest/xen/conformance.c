@@ -92,7 +92,7 @@ static const struct rig_ops ops = {
 #define ALL (DRV_F_INDIRECT | DRV_F_EVENT_IDX)
 #define CAPS                                                                                       \
     (RIG_REGISTERS | RIG_QUEUE_RESET | RIG_CONFIG | RIG_CONFIG_IRQ | RIG_STATUS | RIG_GENERATION | \
-     RIG_QUEUE_MAX | RIG_KICK_ANY | RIG_LARGE_AREAS | RIG_SUSPEND)
+     RIG_QUEUE_MAX | RIG_KICK_ANY | RIG_LARGE_AREAS | RIG_SUSPEND | RIG_KICK_DATA)
 
 static struct rig rigs[] = {
     {.name = "devmem-split", .ops = &ops, .caps = CAPS, .features = ALL},

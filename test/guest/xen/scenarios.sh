@@ -34,7 +34,10 @@ xen_hostile() {
 # What it says goes to the console at once: a test that hangs shall be seen.
 xen_conformance() {
     platform_device 0x003f
-    CMOCKA_MESSAGE_OUTPUT=TAP limited conformance "$address" 2>&1 | tee /tmp/report
+    {
+        CMOCKA_MESSAGE_OUTPUT=TAP limited conformance "$address" 2>&1
+        echo "# status $?"
+    } | tee /tmp/report
     mark xen.conformance "passed=$(grep -c '^ok ' /tmp/report) failed=$(grep -c '^not ok ' /tmp/report)" \
         "planned=$(sed -n 's/^1\.\.//p' /tmp/report)"
 }

@@ -47,7 +47,7 @@ tap_check "a guest paused in mid-read reads on" says of paused reads split
 tap_check "back end killed in mid-read: its successor goes on, each request is answered once" \
     says replaced KILL 137
 tap_check "back end ended in mid-read: the same" says replaced TERM 0
-tap_check "a restricted process serves its guest, and ends with it" says alone
+tap_check "a restricted process serves its guest, and ends with it" says alone alone
 tap_empty "the back ends end cleanly there, too" complaints
 
 box devices disk,conformance
@@ -59,5 +59,6 @@ tap_empty "these back ends end cleanly, too" complaints
 box grants grants
 tap_check "a guest shows its memory by grants" says granting
 tap_check "and reads on when the back end is killed" says replaced KILL 137 -grants
+tap_check "a restricted process, too" says alone alone-grants
 tap_empty "the back end ends cleanly, with grants" complaints
 tap_end || exit

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A platform at work: its time is the loop's, and the operator hears what happens. */
+#include "scmi_board.h"
+
+#include <anyhv/linux/log.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define NS_PER_MS UINT64_C(1000000)
+
+static struct anyhv_scmi_board *of(struct anyhv_scmi_platform *platform)
+{
+    return (void *)platform;
+}
+
+/* Before it runs, nothing happens: it is always the same time. */
+static uint64_t board_now(struct anyhv_scmi_platform *platform)
+{
+    struct anyhv_scmi_board *board = of(platform);
+
+    return board->loop ? anyhv_loop_now(board->loop) / NS_PER_MS : 0;
+}
+
+static void board_wake(struct anyhv_scmi_platform *platform, uint64_t at)
+{
+    struct anyhv_scmi_board *board = of(platform);
+    uint64_t now = board_now(platform);
+
+    if (at == ANYHV_SCMI_NEVER)
+        anyhv_timer_cancel(&board->timer);
+    else
+        anyhv_timer_set(board->loop, &board->timer, at > now ? (at - now) * NS_PER_MS : 0);
+}
+
+static void board_refused(struct anyhv_scmi_platform *platform,
+                          const struct anyhv_scmi_agent *agent, unsigned protocol, unsigned message,
+                          uint32_t number)
+{
+    (void)platform;
+    anyhv_log(ANYHV_LOG_WARNING, "scmi.refused",
+              "agent %s may not send message 0x%x of protocol 0x%x for resource %" PRIu32,
+              agent->name, message, protocol, number);
+}
+
+static void board_clock_changed(struct anyhv_scmi_platform *platform,
+                                const struct anyhv_scmi_clock *clock, uint32_t by)
+{
+    anyhv_log(ANYHV_LOG_INFO, "scmi.clock", "clock %s: %" PRIu64 " Hz, %s, by agent %s",
+              clock->resource.name, clock->rate, clock->on ? "on" : "off",
+              platform->agents[by - 1].name);
+}
+
+static bool board_reset_line(struct anyhv_scmi_platform *platform, struct anyhv_scmi_reset *reset,
+                             bool asserted)
+{
+    (void)platform;
+    anyhv_log(ANYHV_LOG_INFO, "scmi.reset", "reset %s: %s", reset->resource.name,
+              asserted ? "asserted" : "deasserted");
+    return true;
+}
+
+const struct anyhv_scmi_platform_ops anyhv_scmi_board_ops = {
+    .now = board_now,
+    .wake = board_wake,
+    .refused = board_refused,
+    .clock_changed = board_clock_changed,
+    .reset_line = board_reset_line,
+};
+
+static void due(struct anyhv_timer *timer)
+{
+    anyhv_scmi_tick(timer->priv);
+}
+
+int anyhv_scmi_board_start(struct anyhv_scmi_board *board, struct anyhv_loop *loop)
+{
+    board->loop = loop;
+    board->timer = (struct anyhv_timer){.fire = due, .priv = &board->platform};
+    anyhv_scmi_platform_init(&board->platform); /* from now on there is time */
+    return anyhv_scmi_sampler_start(board);
+}
+
+void anyhv_scmi_board_free(struct anyhv_scmi_board *board)
+{
+    if (board->loop) {
+        anyhv_scmi_sampler_stop(board);
+        anyhv_timer_cancel(&board->timer);
+    }
+    free(board);
+}
+
+struct anyhv_scmi_platform *anyhv_scmi_board_platform(struct anyhv_scmi_board *board)
+{
+    return &board->platform;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A platform as a file describes it, with room for all that it can have. */
+#ifndef ANYHV_DEVICES_SCMI_BOARD_H
+#define ANYHV_DEVICES_SCMI_BOARD_H
+
+#include <anyhv/devices/scmi_host.h>
+#include <anyhv/linux/worker.h>
+
+enum {
+    BOARD_CLOCKS = 32,
+    BOARD_SENSORS = 32,
+    BOARD_RESETS = 32,
+    BOARD_AGENTS = 8,
+    BOARD_RATES = 64,     /* of one clock */
+    BOARD_INTERVALS = 16, /* of one sensor */
+    BOARD_PATH = 160,
+};
+
+/* One clock, sensor ... as the model wants it, and what it points to. */
+struct board_clock {
+    char name[ANYHV_SCMI_NAME];
+    uint64_t rate[BOARD_RATES];
+};
+
+struct board_sensor {
+    char name[ANYHV_SCMI_NAME];
+    uint16_t interval_ms[BOARD_INTERVALS];
+    char path[BOARD_PATH]; /* a file of this machine; empty: simulated */
+};
+
+struct board_agent {
+    char name[ANYHV_SCMI_NAME];
+    struct anyhv_scmi_agent_clock clock[BOARD_CLOCKS];
+    struct anyhv_scmi_agent_sensor sensor[BOARD_SENSORS];
+    struct anyhv_scmi_agent_reset reset[BOARD_RESETS];
+};
+
+/* Files of this machine, read one after the other, again and again. */
+struct board_sampler {
+    struct anyhv_worker *worker;
+    struct anyhv_timer timer;
+    struct anyhv_job job;
+    unsigned n; /* sensors, by index */
+    uint8_t sensor[BOARD_SENSORS];
+    const char *path[BOARD_SENSORS];
+    int64_t value[BOARD_SENSORS];
+    bool ok[BOARD_SENSORS];
+};
+
+struct anyhv_scmi_board {
+    struct anyhv_scmi_platform platform; /* first: the model hands it to our callbacks */
+    struct anyhv_scmi_clock clock[BOARD_CLOCKS];
+    struct anyhv_scmi_sensor sensor[BOARD_SENSORS];
+    struct anyhv_scmi_reset reset[BOARD_RESETS];
+    struct anyhv_scmi_agent agent[BOARD_AGENTS];
+    struct board_clock own_clock[BOARD_CLOCKS];
+    struct board_sensor own_sensor[BOARD_SENSORS];
+    char reset_name[BOARD_RESETS][ANYHV_SCMI_NAME];
+    struct board_agent own_agent[BOARD_AGENTS];
+    char sub_vendor[ANYHV_SCMI_NAME];
+    struct anyhv_loop *loop;
+    struct anyhv_timer timer;
+    struct board_sampler sampler;
+};
+
+extern const struct anyhv_scmi_platform_ops anyhv_scmi_board_ops;
+
+/* Sensors that are files of this machine: begins to read them. 0 or a negative result. */
+int anyhv_scmi_sampler_start(struct anyhv_scmi_board *board);
+void anyhv_scmi_sampler_stop(struct anyhv_scmi_board *board);
+
+#endif

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+#
+# What a guest does with the SCMI device of board.conf, through the drivers of its kernel:
+#
+#   scmi.protocols  says what it found, and what its clocks run at
+#   scmi.hwmon      reads the temperature until it is what the clock makes of it
+#   scmi.iio        has ten updates of an accelerometer sent to it
+
+scmi_protocols() {
+    wait_for scmi-virtio bound_device scmi-virtio
+    wait_for scmi-devices test -e /sys/bus/scmi_protocol/devices/scmi_dev.1
+    vendor=$(dmesg | sed -n "s/.*SCMI Protocol v\([0-9.]*\) '\([^']*\)'.*/\2/p")
+    for clock in /sys/kernel/debug/clk/*/clk_rate; do
+        name=${clock%/clk_rate}
+        [ -r "$clock" ] && clocks="$clocks clock-${name##*/}=$(cat "$clock")"
+    done
+    mark scmi.protocols "bits=$(features "$(bound_device scmi-virtio)")" "vendor=$vendor$clocks"
+}
+
+# temperature_is MILLIDEGREES
+temperature_is() { [ "$(cat /sys/class/hwmon/hwmon0/temp1_input)" = "$1" ]; }
+
+scmi_hwmon() {
+    wait_for hwmon test -r /sys/class/hwmon/hwmon0/temp1_input
+    wanted=$(setting scmi.temperature 50000)
+    wait_for temperature temperature_is "$wanted"
+    mark scmi.hwmon "label=$(cat /sys/class/hwmon/hwmon0/temp1_label) temperature=$wanted"
+}
+
+# A scan is three values and a time stamp, of 64 bits each.
+scmi_iio() {
+    wait_for iio test -d /sys/bus/iio/devices/iio:device0
+    cd /sys/bus/iio/devices/iio:device0 || fail reason=no-device
+    raw=$(cat in_accel_x_raw in_accel_y_raw in_accel_z_raw | tr '\n' ',')
+    for file in scan_elements/*_en; do
+        echo 1 >"$file"
+    done
+    echo 10 >in_accel_sampling_frequency || fail reason=frequency
+    echo 16 >buffer/length
+    echo 1 >buffer/enable || fail reason=enable
+    began=$(now_ms)
+    dd if=/dev/iio:device0 of=/tmp/scans bs=32 count=10 iflag=fullblock 2>/tmp/dd ||
+        fail reason=read
+    took=$(($(printf '%.0f' "$(now_ms)") - $(printf '%.0f' "$began")))
+    echo 0 >buffer/enable
+    cd /
+    bytes=$(wc -c </tmp/scans)
+    last=$(tail -c 32 /tmp/scans | od -An -td8 -N 24 | tr -s ' \n' ',')
+    mark scmi.iio "raw=$raw bytes=$bytes took_ms=$took last=$last"
+}

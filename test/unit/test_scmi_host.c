@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The platform file: what it describes, and what is said about one that makes no sense. */
+#include "testing.h"
+
+#include <anyhv/devices/scmi_host.h>
+#include <anyhv/linux/log.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char why[ANYHV_SCMI_WHY], logged[512];
+
+static void keep_line(void *priv, enum anyhv_log_level level, const char *event, const char *line)
+{
+    (void)priv;
+    (void)level;
+    (void)event;
+    snprintf(logged, sizeof(logged), "%s", line);
+}
+
+static struct anyhv_scmi_board *read_text(const char *text)
+{
+    FILE *stream = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
+    struct anyhv_scmi_board *board;
+
+    assert_non_null(stream);
+    why[0] = 0;
+    board = anyhv_scmi_board_read(stream, why);
+    fclose(stream);
+    return board;
+}
+
+static const char whole[] = "[platform]\n"
+                            "sub-vendor = bench\n"
+                            "sample-ms = 20\n"
+                            "[clock cpu]\n"
+                            "rates = 500M 1G  ; as it is sold\n"
+                            "rates = 1500000k\n"
+                            "rate = 1000M\n"
+                            "on = yes\n"
+                            "enable-us = 12\n"
+                            "settle-ms = 5\n"
+                            "device = 3\n"
+                            "# a comment\n"
+                            "[clock bus]\n"
+                            "range = 10M 100M 1k\n"
+                            "[sensor temp]\n"
+                            "type = temperature\n"
+                            "scale = -3\n"
+                            "value = -30000\n"
+                            "min = -40000\n"
+                            "max = 125000\n"
+                            "follows = cpu\n"
+                            "per-mhz = 20\n"
+                            "speed = 1000\n"
+                            "trips = 2\n"
+                            "read-ms = 3\n"
+                            "timestamps = yes\n"
+                            "device = 0x10\n"
+                            "[sensor accel]\n"
+                            "type = 89\n"
+                            "value = 0 0 981\n"
+                            "intervals-ms = 10 100\n"
+                            "[reset usb]\n"
+                            "[reset nic]\n"
+                            "latency-us = 7\n"
+                            "hold-ms = 8\n"
+                            "[agent one]\n"
+                            "trusted = yes\n"
+                            "clocks = bus cpu\n"
+                            "sensors = accel temp\n"
+                            "resets = nic\n"
+                            "[agent two]\n"
+                            "clocks = cpu:read\n";
+
+static void everything(void **state)
+{
+    struct anyhv_scmi_board *board = read_text(whole);
+    struct anyhv_scmi_platform *p;
+
+    (void)state;
+    if (!board)
+        fail_msg("%s", why);
+    p = anyhv_scmi_board_platform(board);
+    assert_string_equal(p->sub_vendor, "bench");
+    assert_int_equal(p->sample_ms, 20);
+    assert_int_equal(p->nclocks, 2);
+    assert_int_equal(p->clocks[0].nrates, 3);
+    assert_int_equal(p->clocks[0].rates[2], 1500000000);
+    assert_int_equal(p->clocks[0].rate, 1000000000);
+    assert_true(p->clocks[0].on);
+    assert_int_equal(p->clocks[0].enable_us, 12);
+    assert_int_equal(p->clocks[0].settle_ms, 5);
+    assert_true(p->clocks[1].range);
+    assert_int_equal(p->clocks[1].rates[2], 1000);
+    assert_int_equal(p->clocks[1].rate, 10000000);
+    assert_int_equal(p->nsensors, 2);
+    assert_ptr_equal(p->sensors[0].follows, &p->clocks[0]);
+    assert_int_equal(p->sensors[0].base[0], -30000);
+    assert_true(p->sensors[0].bounded);
+    assert_int_equal(p->sensors[0].trips, 2);
+    assert_int_equal(p->sensors[1].axes, 3);
+    assert_int_equal(p->sensors[1].base[2], 981);
+    assert_int_equal(p->sensors[1].nintervals, 2);
+    assert_int_equal(p->nresets, 2);
+    assert_string_equal(p->resets[0].resource.name, "usb");
+    assert_int_equal(p->resets[1].hold_ms, 8);
+    assert_int_equal(p->nagents, 2);
+    assert_true(p->agents[0].trusted);
+    assert_int_equal(p->agents[0].nclocks, 2);
+    assert_ptr_equal(p->agents[0].clocks[1].grant.resource, &p->clocks[0].resource);
+    assert_true(p->agents[0].clocks[1].grant.write);
+    assert_false(p->agents[1].trusted);
+    assert_false(p->agents[1].clocks[0].grant.write);
+    assert_int_equal(p->agents[1].nresets, 0);
+    assert_int_equal(p->ndevices, 2);
+    anyhv_scmi_board_free(board);
+}
+
+/* Each wrong file, and what the message has to begin with: where, and which key. */
+static void wrong_files(void **state)
+{
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
+        {"\n", "1: there is no [agent NAME]"},
+        {"x = 1\n", "1: x: stands before"},
+        {"[clock]\n", "1: [clock]: it needs a name"},
+        {"[clock a b]\n", "1: [clock a b]: it needs a name"},
+        {"[clock 1234567890123456]\n", "1: [clock 1234567890123456]: it needs a name"},
+        {"[platform x]\n", "1: [platform x]: it has no name"},
+        {"[cloc a]\n", "1: [cloc a]: sections are"},
+        {"\n[clock a]\nrates = 1M\n[clock a]\n", "4: [clock a]: it is there twice"},
+        {"[clock a]\nrates = 1M\n\nfoo = 1\n", "4: [clock a] foo: a clock has no such key"},
+        {"[clock a]\nrate = 1M\nrate = 1M\n", "3: [clock a] rate: is there twice"},
+        {"[clock a]\n[agent x]\n", "1: [clock a]: rates or range are missing"},
+        {"[agent x]\n[clock a]\n", "2: [clock a]: rates or range are missing"},
+        {"[clock a]\nrates = 2M 1M\n", "2: [clock a] rates: '2M 1M' is not"},
+        {"[clock a]\nrates = 1X\n", "2: [clock a] rates: '1X' is not"},
+        {"[clock a]\nrates = 0\n", "2: [clock a] rates: '0' is not"},
+        {"[clock a]\nrates = -1\n", "2: [clock a] rates: '-1' is not"},
+        {"[clock a]\nrates = 99999999999999999999\n", "2: [clock a] rates:"},
+        {"[clock a]\nrates = 2000G\n", "2: [clock a] rates:"},
+        {"[clock a]\nrates = 1M\nrange = 1 2 1\n", "3: [clock a] range: '1 2 1' is not possible"},
+        {"[clock a]\nrange = 1 2 1\nrates = 1M\n", "3: [clock a] rates: '1M' is not possible"},
+        {"[clock a]\nrange = 5 1 1\n", "2: [clock a] range:"},
+        {"[clock a]\nrange = 1 5\n", "2: [clock a] range:"},
+        {"[clock a]\nrange = 1 5 5\n", "2: [clock a] range:"},
+        {"[clock a]\nrange = 1 5 1 1\n", "2: [clock a] range:"},
+        {"[clock a]\nrates = 1M\nrate = 2M\n[agent x]\n", "1: [clock a]: rate is none"},
+        {"[clock a]\nrange = 5 10 1\nrate = 4\n[agent x]\n", "1: [clock a]: rate is none"},
+        {"[clock a]\non = maybe\n", "2: [clock a] on: 'maybe' is not yes or no"},
+        {"[clock a]\nsettle-ms = 0\n", "2: [clock a] settle-ms: '0' is not"},
+        {"[clock a]\nenable-us = 1.5\n", "2: [clock a] enable-us: '1.5' is not"},
+        {"[clock a]\ndevice = 0\n", "2: [clock a] device: '0' is not"},
+        {"[sensor s]\nvalue = 1\n[agent x]\n", "1: [sensor s]: type is missing"},
+        {"[sensor s]\ntype = smell\n", "2: [sensor s] type: 'smell' is not temperature"},
+        {"[sensor s]\ntype = 256\n", "2: [sensor s] type: '256' is not"},
+        {"[sensor s]\nscale = 16\n", "2: [sensor s] scale:"},
+        {"[sensor s]\nvalue = 1 2 3 4\n", "2: [sensor s] value:"},
+        {"[sensor s]\nvalue = 99999999999999\n", "2: [sensor s] value:"},
+        {"[sensor s]\nfollows = cpu\n", "2: [sensor s] follows: 'cpu' is not a clock that"},
+        {"[sensor s]\ntrips = 5\n", "2: [sensor s] trips:"},
+        {"[sensor s]\nspeed = 0\n", "2: [sensor s] speed:"},
+        {"[sensor s]\nintervals-ms = 10 10\n", "2: [sensor s] intervals-ms:"},
+        {"[sensor s]\nfile = temp\n", "2: [sensor s] file: 'temp' is not the whole path"},
+        {"[sensor s]\ntype=2\nvalue=1 2\ntrips=1\n[agent x]\n", "1: [sensor s]: trips are for"},
+        {"[sensor s]\ntype=2\nmin=2\nmax=1\n[agent x]\n", "1: [sensor s]: min is higher"},
+        {"[sensor s]\ntype=2\nfile=/x\nvalue=1 2\n[agent x]\n", "1: [sensor s]: a sensor that is"},
+        {"[agent x]\nclocks = a\n", "2: [agent x] clocks: 'a' is not clocks that are"},
+        {"[clock a]\nrates=1\n[agent x]\nclocks = a a\n", "4: [agent x] clocks:"},
+        {"[clock a]\nrates=1\n[agent x]\nclocks = a:write\n", "4: [agent x] clocks:"},
+        {"[reset a]\n[agent x]\nresets = a a\n", "3: [agent x] resets:"},
+        {"[reset a]\n[agent x]\nresets = b\n", "3: [agent x] resets:"},
+        {"[sensor a]\ntype=2\n[agent x]\nsensors = a:read\n", "4: [agent x] sensors:"},
+        {"[agent x]\ntrusted = 1\n", "2: [agent x] trusted:"},
+        {"[agent x]\n[agent x]\n", "2: [agent x]: it is there twice"},
+        {"[agent x]\nclocks\n", "2: neither [section] nor key = value"},
+        {"[agent x\n", "1: neither [section] nor key = value"},
+        {"[platform]\nsub-vendor = a b\n", "2: [platform] sub-vendor:"},
+        {"[platform]\nsample-ms = 0\n", "2: [platform] sample-ms:"},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct anyhv_scmi_board *board = read_text(cases[i].text);
+
+        if (board)
+            fail_msg("case %u: accepts: %s", i, cases[i].text);
+        if (strncmp(why, cases[i].says, strlen(cases[i].says)) != 0)
+            fail_msg("case %u: says '%s', not '%s'", i, why, cases[i].says);
+    }
+}
+
+/* One of each more than there can be. */
+static void too_many(void **state)
+{
+    static const struct {
+        const char *section;
+        unsigned most;
+    } kinds[] = {{"[clock c%u]\nrates = 1\n", 32},
+                 {"[sensor c%u]\ntype = 2\n", 32},
+                 {"[reset c%u]\nlatency-us = 1\n", 32},
+                 {"[agent c%u]\ntrusted = no\n", 8}};
+    char text[2000];
+
+    (void)state;
+    for (unsigned k = 0; k < 4; k++) {
+        int at = 0;
+
+        for (unsigned i = 0; i <= kinds[k].most; i++) {
+            char section[64];
+            const char *number = strstr(kinds[k].section, "%u");
+
+            snprintf(section, sizeof(section), "%.*s%u%s", (int)(number - kinds[k].section),
+                     kinds[k].section, i, number + 2);
+            at += snprintf(text + at, sizeof(text) - (size_t)at, "%s", section);
+        }
+        assert_null(read_text(text));
+        assert_non_null(strstr(why, "there can be"));
+    }
+}
+
+static void long_lines(void **state)
+{
+    char text[400];
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    memcpy(text, "[agent a]\nclocks = ", 19);
+    text[398] = '\n';
+    text[399] = 0;
+    assert_null(read_text(text));
+    assert_non_null(strstr(why, "2: the line is longer than"));
+}
+
+/* ---- at work ---- */
+
+static struct anyhv_scmi_board *started(struct anyhv_loop *loop, const char *text)
+{
+    struct anyhv_scmi_board *board = read_text(text);
+
+    if (!board)
+        fail_msg("%s", why);
+    assert_int_equal(anyhv_scmi_board_start(board, loop), ANYHV_OK);
+    return board;
+}
+
+/* A sensor that is a file: its number is read again and again, and its loss is noticed. */
+static void sensor_file(void **state)
+{
+    char path[] = "/tmp/anyhv-scmi-XXXXXX", text[200];
+    struct anyhv_loop *loop = anyhv_loop_new();
+    int fd = mkstemp(path);
+    struct anyhv_scmi_board *board;
+    struct anyhv_scmi_sensor *sensor;
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "41500\n", 6), 6);
+    snprintf(text, sizeof(text),
+             "[platform]\nsample-ms = 1\n[sensor t]\ntype = 2\nfile = %s\n[agent a]\nsensors = t\n",
+             path);
+    board = started(loop, text);
+    sensor = &anyhv_scmi_board_platform(board)->sensors[0];
+    assert_true(sensor->failed);
+    while (sensor->failed)
+        anyhv_loop_turn(loop, -1);
+    assert_int_equal(sensor->value[0], 41500);
+    assert_int_equal(pwrite(fd, "-7\n   ", 6, 0), 6);
+    while (sensor->value[0] != -7 && !sensor->failed)
+        anyhv_loop_turn(loop, -1);
+    assert_int_equal(sensor->value[0], -7);
+    anyhv_log_sink(keep_line, NULL);
+    assert_int_equal(unlink(path), 0);
+    while (!sensor->failed)
+        anyhv_loop_turn(loop, -1);
+    anyhv_log_sink(NULL, NULL);
+    assert_non_null(strstr(logged, "sensor t: no number can be read from /tmp/anyhv-scmi-"));
+    close(fd);
+    anyhv_scmi_board_free(board);
+    anyhv_loop_free(loop);
+}
+
+/* Guests are agents in the order of the file, or the one that was named; none is two guests. */
+static void agents_of_guests(void **state)
+{
+    const struct anyhv_class *cls = &anyhv_scmi_class;
+    struct anyhv_loop *loop = anyhv_loop_new();
+    char path[] = "/tmp/anyhv-scmi-XXXXXX", option[64], two[] = "--agent=two", name[] = "test";
+    char *both[] = {name, option, two, NULL};
+    int fd = mkstemp(path);
+    struct anyhv_scmi guest[3] = {0};
+    void *options, *host;
+
+    (void)state;
+    assert_int_equal(write(fd, whole, strlen(whole)), (ssize_t)strlen(whole));
+    snprintf(option, sizeof(option), "--platform=%s", path);
+    for (int argc = 2; argc < 4; argc++) {
+        options = calloc(1, cls->options_size);
+        assert_int_equal(argp_parse(cls->args, argc, both, 0, NULL, options), 0);
+        assert_int_equal(cls->open(loop, options, &host), ANYHV_OK);
+        assert_int_equal(cls->create(host, NULL, &guest[0]), ANYHV_OK);
+        assert_string_equal(guest[0].agent->name, argc == 2 ? "one" : "two");
+        if (argc == 2) {
+            assert_int_equal(cls->create(host, NULL, &guest[1]), ANYHV_OK);
+            assert_string_equal(guest[1].agent->name, "two");
+        }
+        assert_int_equal(cls->create(host, NULL, &guest[2]), ANYHV_E_NORES);
+        cls->destroy(host, &guest[0]);
+        assert_int_equal(cls->create(host, NULL, &guest[0]), ANYHV_OK);
+        cls->destroy(host, &guest[0]);
+        if (argc == 2)
+            cls->destroy(host, &guest[1]);
+        cls->close(host);
+        free(options);
+    }
+    close(fd);
+    unlink(path);
+    anyhv_loop_free(loop);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(everything), cmocka_unit_test(wrong_files), cmocka_unit_test(too_many),
+    cmocka_unit_test(long_lines), cmocka_unit_test(sensor_file), cmocka_unit_test(agents_of_guests),
+};
+
+ANYHV_TEST_MAIN("scmi-host", tests)
