@@ -46,6 +46,7 @@ granting() {
     of granting reads split && [[ ${bits:33:1} == 1 ]] && of rng said 'memory by grants'
 }
 
+by_hand() { of by-hand reads split && of dom0 has_marks scenario-by_hand; }
 alone() { of "$1" reads split && of dom0 has_marks "ended-with-$1"; } # GUEST
 
 # What dom0 finds in the image is what the guest read from its disk.
