@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Boots a stock Debian kernel in QEMU (TCG), whose virtio drivers use back ends of ours.
+# Boots a stock Debian kernel in QEMU (TCG), whose virtio drivers use back ends of ours. One that Debian
+# leaves out is built from its source (see drivers.sh).
 #
-#   qemu.sh fetch --arch ARCH        gets QEMU, kernel and compiler; needs network and root or sudo
+#   qemu.sh fetch --arch ARCH        gets QEMU, kernel and compiler; needs network and root or sudo. With
+#                                    --device, what that needs, too
 #   qemu.sh boot --arch ARCH OPTION...
 #
 #   --arch ARCH            x86_64 (machine q35, devices on PCI) or aarch64 (machine virt, virtio-mmio)
@@ -56,6 +58,19 @@ check_own_options() {
     done
 }
 
+# Debian's kernel for clouds has no buses: the other one, with these modules besides.
+declare -A bus_modules=([i2c]="i2c-dev i2c-virtio at24 lm75")
+
+choose_kernel() {
+    local device more
+    for device in "${devices[@]}"; do
+        read -ra more <<<"${bus_modules[${device%%:*}]:-}"
+        ((${#more[@]})) || continue
+        guest_flavour=full
+        GUEST_MODULES+=("${more[@]}")
+    done
+}
+
 # The machine itself, and the name of its console.
 machine_arguments() {
     case $arch in
@@ -70,10 +85,14 @@ console_name() { if [[ $arch == x86_64 ]]; then echo ttyS0; else echo ttyAMA0; f
 # -device goes to the PCI bus or to the first free virtio-mmio slot, depending on its name. QEMU offers a
 # packed ring for some devices when told to, for others when the back end does.
 device_arguments() {
-    local device bus="" count=0
-    [[ $arch != x86_64 ]] || bus=-pci
+    local device bus count=0
     for device in "${devices[@]}"; do
         count=$((count + 1))
+        case $arch-$device in
+        x86_64-*) bus=-pci ;;
+        *-i2c:* | *-gpio:*) bus=-device ;;
+        *) bus="" ;;
+        esac
         printf '%s\n' -chardev "socket,id=backend$count,path=${device#*:}$reconnect" \
             -device "vhost-user-${device%%:*}$bus,chardev=backend$count,packed=on"
     done
@@ -107,9 +126,11 @@ run_qemu() {
 }
 
 boot() {
-    local initramfs=$build/guest/$arch.cpio status=0
+    local initramfs status=0
     check_options
     check_own_options
+    choose_kernel
+    initramfs=$build/guest/$arch$guest_flavour.cpio
     fetch_guest "$arch"
     mkdir -p "$build/guest" "$(dirname "$log")"
     build_initramfs "$arch" "$initramfs" "$init"
@@ -125,7 +146,10 @@ command=${1:-}
 shift || usage
 parse_options own_option "$@"
 case $command in
-fetch) fetch_guest "$arch" ;;
+fetch)
+    choose_kernel
+    fetch_guest "$arch"
+    ;;
 boot) boot ;;
 *) usage ;;
 esac
