@@ -254,6 +254,24 @@ SUITES = (
         proves=(("vhost-user", "rng, blk", "stock Debian kernel, aarch64, QEMU"),),
     ),
     Suite(
+        "guest-i2c-x86_64",
+        "the I2C adapter under a stock Debian kernel on x86_64, under QEMU: tools, chips, a bus that hangs",
+        budget=180,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/guest/i2c_qemu_test.sh x86_64 build/dev/bin",),
+        proves=(("vhost-user", "i2c", "stock Debian kernel, x86_64, QEMU"),),
+    ),
+    Suite(
+        "guest-i2c-aarch64",
+        "the same on aarch64",
+        budget=180,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/guest/i2c_qemu_test.sh aarch64 build/dev/bin",),
+        proves=(("vhost-user", "i2c", "stock Debian kernel, aarch64, QEMU"),),
+    ),
+    Suite(
         "guest-aarch64-scmi",
         "the SCMI drivers of a stock Debian kernel on aarch64: clocks, resets, hwmon, trip points",
         budget=240,  # fetching its kernel and building modules, once, included; 10 without
