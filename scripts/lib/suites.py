@@ -33,10 +33,12 @@ class Suite:
     proves: tuple = ()  # rows of README's second table: (hypervisor module, device, guest)
 
 
-BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev", "libinih-dev")
+BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev", "libinih-dev", "libgpiod-dev")
 CMOCKA = BUILD + ("libcmocka-dev",)
 BARE = BUILD + ("gcc-arm-none-eabi", "gcc-aarch64-linux-gnu")
 LAYERS = ("binutils", "clang-format", "shellcheck")
+XEN_HVM_BOX = ("cpio", "xz-utils", "libcmocka-dev", "libxen-dev")
+XEN_BOX = ("make", "flex", "bison", "cpio", "xz-utils", "gcc-aarch64-linux-gnu")
 FUZZ = ("clang-14", "libclang-rt-14-dev")
 PACKAGE = BUILD + (
     "g++", "make", "pkgconf", "help2man", "man-db", "bsdextrautils", "mandoc", "dpkg-dev", "lintian"
@@ -134,7 +136,7 @@ SUITES = (
         "configure",
         "the build itself: errors that help, presets that build, headers that stand alone",
         budget=90,
-        packages=CMOCKA + ("g++", "help2man"),
+        packages=CMOCKA + ("g++", "help2man", "libxen-dev"),
         scripts=("test/configure/configure_test.sh",),
         quick=True,
     ),
@@ -210,16 +212,19 @@ SUITES = (
     ),
     Suite(
         "guest-uml-i2c",
-        "the I2C adapter under Linux as a plain process: tools, EEPROM, sensors, a bus that hangs",
+        "the I2C adapter under Linux as a plain process: tools, chips, a bus that hangs; and on its buses",
         budget=450,  # building its kernel, once, included; 15 without
         packages=CMOCKA + UML + ("device-tree-compiler",),
         preset="dev",
         scripts=("test/guest/i2c_uml_test.sh build/dev/bin",),
-        proves=(("vhost-user", "i2c", "Linux, User-Mode Linux"),),
+        proves=(
+            ("vhost-user", "i2c", "Linux, User-Mode Linux"),
+            ("loopback", "i2c, on a kernel's i2c-stub and i2c-virtio", "test driver, in process"),
+        ),
     ),
     Suite(
         "guest-uml-scmi",
-        "Linux's SCMI drivers on User-Mode Linux: clocks, hwmon, IIO; two guests on one platform",
+        "Linux's SCMI drivers on User-Mode Linux: clocks, resets, hwmon, IIO; two guests on one platform",
         budget=450,  # as for guest-uml
         packages=CMOCKA + UML + ("device-tree-compiler",),
         preset="dev",
@@ -249,6 +254,33 @@ SUITES = (
         proves=(("vhost-user", "rng, blk", "stock Debian kernel, aarch64, QEMU"),),
     ),
     Suite(
+        "guest-i2c-x86_64",
+        "the I2C adapter under a stock Debian kernel on x86_64, under QEMU: tools, chips, a bus that hangs",
+        budget=180,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/guest/i2c_qemu_test.sh x86_64 build/dev/bin",),
+        proves=(("vhost-user", "i2c", "stock Debian kernel, x86_64, QEMU"),),
+    ),
+    Suite(
+        "guest-i2c-aarch64",
+        "the same on aarch64",
+        budget=180,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/guest/i2c_qemu_test.sh aarch64 build/dev/bin",),
+        proves=(("vhost-user", "i2c", "stock Debian kernel, aarch64, QEMU"),),
+    ),
+    Suite(
+        "guest-aarch64-scmi",
+        "the SCMI drivers of a stock Debian kernel on aarch64: clocks, resets, hwmon, trip points",
+        budget=240,  # fetching its kernel and building modules, once, included; 10 without
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/guest/scmi_qemu_test.sh build/dev/bin",),
+        proves=(("vhost-user", "scmi", "stock Debian kernel, aarch64, QEMU"),),
+    ),
+    Suite(
         "guest-restart",
         "a back end is killed while a stock kernel writes and reads its disk; the next one goes on",
         budget=60,
@@ -275,11 +307,39 @@ SUITES = (
         scripts=("bench/bench_test.sh",),
     ),
     Suite(
+        "xen-unit",
+        "the Xen module over a Xen in the test program: order of calls, each failure, hostile guests",
+        budget=120,
+        packages=CMOCKA + ("libxen-dev",),
+        preset="xen",
+        programs=("xen",),
+        proves=(("xen", "test device", "test driver, in process, Xen's libraries replaced"),),
+    ),
+    Suite(
+        "guest-xen-arm64",
+        "a real Xen on Arm64 under QEMU: a stock kernel's driver, and what life has in store",
+        budget=900,  # fetching, and building hypervisor and kernel once, included; 240 without
+        packages=BUILD + XEN_BOX,
+        scripts=("test/guest/xen/xen_test.sh aarch64",),
+        proves=(
+            ("xen", "rng, blk", "stock Debian kernel, Xen 4.20 on Arm64, QEMU"),
+            ("xen", "test device", "test driver in a guest, Xen 4.20 on Arm64, QEMU"),
+        ),
+    ),
+    Suite(
+        "guest-xen-x86_64",
+        "Debian's Xen on x86 under QEMU: HVM guests that find the device by an ACPI table",
+        budget=900,  # on a quiet machine 400
+        packages=BUILD + XEN_HVM_BOX,
+        scripts=("test/guest/xen/xen_test.sh x86_64",),
+        proves=(("xen", "rng", "stock Debian kernel, HVM guest of Debian's Xen 4.17 on x86, QEMU"),),
+    ),
+    Suite(
         "mutation",
         "every suite can fail: planted bugs turn it red",
         budget=600,
         packages=CMOCKA + BARE + CROSS_S390X + CROSS_AARCH64 + FUZZ + LAYERS + UML + PACKAGE
-        + ("qemu-system-arm", "valgrind"),
+        + ("qemu-system-arm", "valgrind", "libxen-dev"),
         sysroots=(SYSROOT_S390X, SYSROOT_AARCH64),
         scripts=("test/mutation/mutation_test.sh",),
     ),

@@ -5,7 +5,8 @@
 #
 # Linux as a plain process (see uml.sh) and its own drivers use the I2C adapter, on simulated buses: the
 # tools for /dev/i2c-N, an EEPROM through sysfs, thermometers through hwmon, a bus that hangs, the driver
-# taken away in the middle of transfers; once more as a device tree says it. Reports TAP.
+# taken away in the middle of transfers; once more as a device tree says it. And it is the host of a back end
+# that runs in it. Reports TAP.
 #
 # The logs are in $ANYHV_BUILD/guest-logs/i2c-uml.
 set -euo pipefail
@@ -38,19 +39,11 @@ for ring in split packed; do
     guest_case "$ring"
     if [[ $ring == packed ]]; then features=packed; else features=-packed; fi
     i2c_backend "$i2c" --features="$features"
-    boot --dtb "$work/empty.dtb" \
-        --scenario i2c.detect,i2c.transfers,i2c.eeprom,i2c.sensor,i2c.wedge,i2c.rebind
+    boot --dtb "$work/empty.dtb" --scenario "$i2c_scenarios"
     end_backends
-    tap_check "$ring: i2cdetect finds what is there" says i2c_negotiated "$ring"
+    i2c_checks "$ring"
     # Proves I2C-AS-HARDWARE.
     tap_check "$ring: i2cget, i2cset and i2ctransfer move bytes" says has_marks i2c.transfers
-    tap_check "$ring: a stretched clock takes its time" says i2c_took_its_time
-    tap_check "$ring: an EEPROM is written and read through sysfs" says has_marks i2c.eeprom
-    tap_check "$ring: thermometers are read through hwmon" says has_marks i2c.sensor
-    tap_check "$ring: a bus that hangs fails, another does not notice" says has_marks i2c.wedge
-    tap_check "$ring: the deadline is waited for once" says i2c_failed_fast
-    tap_check "$ring: the driver goes in the middle of transfers" says has_marks i2c.unbound
-    tap_check "$ring: and finds everything as it was" says has_marks i2c.rebound "done"
 done
 
 # One program for two guests, the second of which forgets that there was one.
@@ -63,5 +56,13 @@ for log in "$logs/tree.log" "$logs/tree-again.log"; do
         says has_marks i2c.tree i2c.sensor "done"
 done
 end_backends
+guest_case host
+i2c_backend "$i2c"
+boot --dtb "$work/empty.dtb" --scenario i2c.stub,i2c.circle \
+    --set "i2c.program=$(realpath "$1/test/guest/i2c_transfer")"
+end_backends
+tap_check "as a host: a back end on an adapter that knows SMBus only" says has_marks i2c.stub
+tap_check "as a host: a back end on an adapter that knows all transfers" says has_marks i2c.circle "done"
+
 tap_empty "the back ends end cleanly" echo -n "$backend_trouble"
 tap_end || exit

@@ -6,6 +6,9 @@
 # Source it after common.sh and apt.sh. Everything fetched lands in the cache, once; delete the
 # folder there to fetch anew.
 
+# shellcheck source=test/guest/drivers.sh
+. "$(dirname "${BASH_SOURCE[0]}")/drivers.sh"
+
 # QEMU 7.2, the one in bookworm itself, loses kicks in its vhost-user-rng front end.
 QEMU_SUITE=bookworm-backports
 KERNEL_SUITE=bookworm
@@ -23,8 +26,13 @@ debian_arch() {
 }
 
 qemu_folder() { printf '%s/qemu\n' "$(anyhv_cache)"; }
-kernel_folder() { printf '%s/guest-%s\n' "$(anyhv_cache)" "$1"; }
-kernel_image() { echo "$(kernel_folder "$1")"/boot/vmlinuz-*; }
+kernel_folder() { printf '%s/guest-%s%s\n' "$(anyhv_cache)" "$1" "${guest_flavour:+-$guest_flavour}"; }
+
+# Another kernel than the one of kernel_folder, and what is to be loaded into it behind GUEST_MODULES: a
+# folder of modules, and their file names in a file `order`.
+guest_kernel="" guest_modules=""
+booted_folder() { printf '%s\n' "${guest_kernel:-$(kernel_folder "$1")}"; }
+kernel_image() { echo "$(booted_folder "$1")"/boot/vmlinuz-*; }
 
 # Programs for a guest are compiled here; for another architecture with Debian's cross compiler.
 guest_compiler() {
@@ -49,11 +57,17 @@ fetch_guest() {
     debian=$(debian_arch "$arch")
     unpack_packages "$(qemu_folder)" "$QEMU_SUITE" "$(dpkg --print-architecture)" \
         qemu-system-x86 qemu-system-arm qemu-system-common qemu-system-data seabios
-    unpack_packages "$(kernel_folder "$arch")" "$KERNEL_SUITE" "$debian" \
-        "meta:linux-image-cloud-$debian" busybox-static
+    if [[ $guest_flavour ]]; then
+        unpack_packages "$(kernel_folder "$arch")" "$KERNEL_SUITE" "$debian" "meta:linux-image-$debian" \
+            "meta:linux-headers-$debian" "meta:meta:linux-headers-$debian" busybox-static
+    else
+        unpack_packages "$(kernel_folder "$arch")" "$KERNEL_SUITE" "$debian" \
+            "meta:linux-image-cloud-$debian" busybox-static
+    fi
     read -ra compiler <<<"$(guest_compiler_packages "$arch")"
     mapfile -t libraries <"$(qemu_folder)/.libraries"
     need_packages cpio gcc libc6-dev "${compiler[@]}" "${libraries[@]}"
+    [[ -z $guest_flavour ]] || build_drivers "$arch"
 }
 
 # compile COMPILER SOURCE PROGRAM
@@ -66,12 +80,12 @@ compile() {
 copy_modules() {
     local kernel=$1 dest=$2 name file
     for name in "${GUEST_MODULES[@]}"; do
-        file=$(find "$kernel/lib/modules" -name "$name.ko")
+        file=$(find "$kernel" -path '*/lib/modules/*' \( -name "$name.ko" -o -name "$name.ko.xz" \))
         if [[ $file ]]; then
-            cp "$file" "$dest/"
+            if [[ $file == *.xz ]]; then xz -dc "$file"; else cat "$file"; fi >"$dest/$name.ko"
             echo "$name.ko" >>"$dest/order"
         else
-            grep -q "/$name.ko$" "$kernel"/lib/modules/*/modules.builtin ||
+            grep -q "/$name.ko$" "$(find "$kernel" -name modules.builtin)" ||
                 die "$kernel has no module $name"
         fi
     done
@@ -84,7 +98,7 @@ build_initramfs() {
     kernel=$(kernel_folder "$arch")
     root=$(mktemp -d "$out.XXXXXX")
     mkdir "$root"/{bin,dev,proc,sys,tmp,modules,scenarios}
-    cp "$kernel/bin/busybox" "$root/bin/"
+    cp "$(find "$kernel" -path '*/bin/busybox')" "$root/bin/"
     ln -s busybox "$root/bin/sh"
     install -m 755 "${init:-$here/init}" "$root/init"
     for file in "$here"/*/scenarios.sh; do
@@ -93,7 +107,11 @@ build_initramfs() {
     for file in "$here"/*/*_check.c; do
         compile "$(guest_compiler "$arch")" "$file" "$root/bin/$(basename "$file" .c)"
     done
-    copy_modules "$kernel" "$root/modules"
+    copy_modules "$(booted_folder "$arch")" "$root/modules"
+    if [[ $guest_modules ]]; then
+        cp "$guest_modules"/*.ko "$root/modules/"
+        cat "$guest_modules/order" >>"$root/modules/order"
+    fi
     (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >"$root.cpio"
     mv "$root.cpio" "$out"
     rm -rf "$root"

@@ -1,19 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Boots a stock Debian kernel in QEMU (TCG), whose virtio drivers use back ends of ours.
+# Boots a stock Debian kernel in QEMU (TCG), whose virtio drivers use back ends of ours. One that Debian
+# leaves out is built from its source (see drivers.sh).
 #
-#   qemu.sh fetch --arch ARCH        gets QEMU, kernel and compiler; needs network and root or sudo
+#   qemu.sh fetch --arch ARCH        gets QEMU, kernel and compiler; needs network and root or sudo. With
+#                                    --device, what that needs, too
+#   qemu.sh tree --arch aarch64      prints the device tree of its machine, as source
 #   qemu.sh boot --arch ARCH OPTION...
 #
 #   --arch ARCH            x86_64 (machine q35, devices on PCI) or aarch64 (machine virt, virtio-mmio)
 #   --device TYPE:SOCKET   a device (rng, blk, i2c, gpio or, with aarch64, scmi): the back end that
 #                          listens on SOCKET; once per device
+#   --kernel FOLDER        another kernel, unpacked from its package there; and modules for it: a folder of
+#   --modules FOLDER       them, and a file `order` in which it names those that init is to load
 #   --reconnect-ms N       QEMU connects anew, each N milliseconds, when a back end has gone
 #   --scenario A,B,...     what the guest does (see init)
 #   --set NAME=VALUE       a setting of a scenario
-#   --dtb FILE             the guest's device tree (aarch64; what QEMU dumps is padded to a mebibyte, with
-#                          which no kernel starts: dtc -I dtb -O dtb makes it short)
+#   --dtb FILE             the guest's device tree (aarch64)
 #   --init FILE            it runs this instead of our init
 #   --log FILE             serial console and QEMU's messages
 #   --timeout SECONDS
@@ -36,11 +40,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/options.sh"
 
 build=${ANYHV_BUILD:-$(anyhv_root)/build}
-arch=$(uname -m) reconnect=""
+arch=$(uname -m) reconnect="" limit=()
 
 own_option() {
     case $1 in
     --arch) arch=$2 ;;
+    --kernel) guest_kernel=$2 ;;
+    --modules) guest_modules=$2 ;;
     --reconnect-ms) reconnect=,reconnect-ms=$2 ;;
     *) return 1 ;;
     esac
@@ -56,6 +62,19 @@ check_own_options() {
     done
 }
 
+# Debian's kernel for clouds has no buses: the other one, with these modules besides.
+declare -A bus_modules=([i2c]="i2c-dev i2c-virtio at24 lm75")
+
+choose_kernel() {
+    local device more
+    for device in "${devices[@]}"; do
+        read -ra more <<<"${bus_modules[${device%%:*}]:-}"
+        ((${#more[@]})) || continue
+        guest_flavour=full
+        GUEST_MODULES+=("${more[@]}")
+    done
+}
+
 # The machine itself, and the name of its console.
 machine_arguments() {
     case $arch in
@@ -68,14 +87,21 @@ machine_arguments() {
 console_name() { if [[ $arch == x86_64 ]]; then echo ttyS0; else echo ttyAMA0; fi; }
 
 # -device goes to the PCI bus or to the first free virtio-mmio slot, depending on its name. QEMU offers a
-# packed ring for some devices when told to, for others when the back end does.
+# packed ring for some devices when told to, for others when the back end does. Its scmi is on PCI
+# everywhere, and must not be told to: it would not tell the back end what the guest took.
 device_arguments() {
-    local device bus="" count=0
-    [[ $arch != x86_64 ]] || bus=-pci
+    local device name count=0
     for device in "${devices[@]}"; do
+        name=vhost-user-${device%%:*}
+        case $arch-$device in
+        *-scmi:*) name+=-pci ;;
+        x86_64-*) name+=-pci,packed=on ;;
+        *-i2c:* | *-gpio:*) name+=-device,packed=on ;;
+        *) name+=,packed=on ;;
+        esac
         count=$((count + 1))
         printf '%s\n' -chardev "socket,id=backend$count,path=${device#*:}$reconnect" \
-            -device "vhost-user-${device%%:*}$bus,chardev=backend$count,packed=on"
+            -device "$name,chardev=backend$count"
     done
     [[ -z $dtb ]] || printf '%s\n' -dtb "$dtb"
 }
@@ -85,31 +111,48 @@ kernel_arguments() {
     init_arguments
 }
 
+# qemu ARGUMENT...: our machine. The module folder is that of the unpacked packages: an installed QEMU of
+# another version may have modules, too.
+qemu() {
+    local folder machine
+    folder=$(qemu_folder)
+    read -ra machine <<<"$(machine_arguments)"
+    QEMU_MODULE_DIR=$(echo "$folder"/usr/lib/*/qemu) \
+        "${leash[@]}" "${limit[@]}" "$folder/usr/bin/qemu-system-$arch" \
+        -L "$folder/usr/share/qemu" -L "$folder/usr/share/seabios" \
+        -accel tcg "${machine[@]}" -smp 1 -m 256M -nodefaults -display none "$@"
+}
+
 # run_qemu INITRAMFS: the guest's memory is a shared memfd, which the back end maps.
 run_qemu() {
-    local qemu machine device_words limit=() serial=mon:stdio restart=(-no-reboot)
-    qemu=$(qemu_folder)
-    read -ra machine <<<"$(machine_arguments)"
+    local device_words serial=mon:stdio restart=(-no-reboot)
     mapfile -t device_words < <(device_arguments)
     # A QEMU in trouble may ignore SIGTERM, hence -k.
     [[ $console ]] || limit=(timeout -k 2 "$timeout") serial=stdio
     [[ ,$scenario, == *.reboot,* ]] && restart=()
-    # The module folder is that of the unpacked packages: an installed QEMU of another version may have
-    # modules, too.
-    QEMU_MODULE_DIR=$(echo "$qemu"/usr/lib/*/qemu) \
-        "${leash[@]}" "${limit[@]}" "$qemu/usr/bin/qemu-system-$arch" \
-        -L "$qemu/usr/share/qemu" -L "$qemu/usr/share/seabios" \
-        -accel tcg "${machine[@]}" -smp 1 -m 256M \
-        -object memory-backend-memfd,id=memory,size=256M,share=on -machine memory-backend=memory \
-        -nodefaults -display none -serial "$serial" "${restart[@]}" \
-        -kernel "$(kernel_image "$arch")" -initrd "$1" \
+    qemu -object memory-backend-memfd,id=memory,size=256M,share=on -machine memory-backend=memory \
+        -serial "$serial" "${restart[@]}" -kernel "$(kernel_image "$arch")" -initrd "$1" \
         -append "$(kernel_arguments | tr '\n' ' ')" "${device_words[@]}"
 }
 
+# What QEMU dumps is padded to a mebibyte, with which no kernel starts; as source it is not.
+tree() {
+    local dump
+    [[ $arch == aarch64 ]] || die "an $arch guest has no device tree"
+    fetch_guest "$arch"
+    need_packages device-tree-compiler
+    dump=$(mktemp "${TMPDIR:-/tmp}/anyhv-tree.XXXXXX")
+    qemu -machine "dumpdtb=$dump" >&2
+    dtc -q -I dtb -O dts "$dump"
+    rm "$dump"
+}
+
 boot() {
-    local initramfs=$build/guest/$arch.cpio status=0
+    local initramfs status=0
     check_options
     check_own_options
+    choose_kernel
+    initramfs=$build/guest/$arch$guest_flavour.cpio
     fetch_guest "$arch"
     mkdir -p "$build/guest" "$(dirname "$log")"
     build_initramfs "$arch" "$initramfs" "$init"
@@ -125,7 +168,11 @@ command=${1:-}
 shift || usage
 parse_options own_option "$@"
 case $command in
-fetch) fetch_guest "$arch" ;;
+fetch)
+    choose_kernel
+    fetch_guest "$arch"
+    ;;
+tree) tree ;;
 boot) boot ;;
 *) usage ;;
 esac

@@ -3,8 +3,8 @@
 #
 #   scmi_uml_test.sh PROGRAMS     (the folder of the back-end programs)
 #
-# Linux as a plain process (see uml.sh) uses the SCMI device through its own drivers: clocks, hwmon, IIO.
-# Then two of them at a time, agents of one platform in one process. Reports TAP.
+# Linux as a plain process (see uml.sh) uses the SCMI device through its own drivers: clocks, hwmon, IIO,
+# and what a module consumes of clocks, reset lines and trip points (scmi/modules). Then two of them at a time, agents of one platform in one process. Reports TAP.
 #
 # The logs are in $ANYHV_BUILD/guest-logs/scmi-uml.
 set -euo pipefail
@@ -42,6 +42,12 @@ served() {
     ended=$status
 }
 
+# scmi_tree <DTSI: for this kernel.
+scmi_tree() {
+    local head='/dts-v1/; / { #address-cells = <2>; #size-cells = <2>; compatible = "linux,uml"; model = "uml"; };'
+    { echo "$head" && cat; } | dtc -q -I dts -O dtb
+}
+
 # guest NAME SOCKET SCENARIOS: its log is $logs/NAME.log, its device tree the one called like SOCKET.
 guest() {
     "${leash[@]}" "${boot_command[@]}" --device "scmi:$sockets/$2" --dtb "$work/$2.dtb" \
@@ -58,14 +64,14 @@ if ! have apt-get && [[ -z $(find "$(anyhv_cache)" -path '*/uml-*/linux' 2>/dev/
 fi
 guests scmi-uml "$here/uml.sh" boot --timeout 60
 "${leash[@]}" "$here/uml.sh" build
-dtc -q -I dts -O dtb -o "$work/first.dtb" "$here/scmi/guest.dts"
-# The second has one clock, and wants another rate of it.
-sed 's/, <&clocks 1>//; s/<1000000000>, <50000000>/<1500000000>/' "$here/scmi/guest.dts" |
-    dtc -q -I dts -O dtb -o "$work/second.dtb"
+scmi_tree <"$here/scmi/agent.dtsi" >"$work/first.dtb"
+# The second has one clock, of which it wants another rate, and nothing to consume.
+sed '/^\t*clocks = /d; /^\t*resets = /d; s/, <&clocks 1>//; s/<1000000000>, <50000000>/<1500000000>/' \
+    "$here/scmi/agent.dtsi" | scmi_tree >"$work/second.dtb"
 
 guest_case one
 serve "$programs/anyhv-scmi-vhost-user" --platform="$board" --socket-path="$sockets/first"
-guest one first scmi.protocols,scmi.hwmon,scmi.iio
+guest one first scmi.protocols,scmi.hwmon,scmi.iio,scmi.consumer
 served
 tap_check "Linux lists the platform, with an event queue" says scmi_negotiated
 tap_check "its clocks run at the rates of its device tree" says scmi_clocks 1000000000 50000000
@@ -73,6 +79,11 @@ tap_check "the program has seen them set" says \
     scmi_said "scmi.clock: clock cpu: 1000000000 Hz, on, by agent first"
 tap_check "hwmon: the temperature follows the clock" says scmi_temperature 50000
 tap_check "IIO: updates arrive as notifications" says scmi_updates
+tap_check "a consumer sets a clock, and hears of a trip point both ways" says has_marks scmi.consumer "done"
+tap_check "the program has seen the clock" says \
+    scmi_said "scmi.clock: clock cpu: 1500000000 Hz, on, by agent first"
+# Asserted, deasserted, and once more in one command.
+tap_check "and the reset line" says scmi_reset_twice
 tap_check "the program ends when it is told to" test "$ended" = 0
 
 # The second guest may look at the clock that the first one sets, and does not see the other.

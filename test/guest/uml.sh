@@ -4,8 +4,9 @@
 # Boots Linux as a plain process: in User-Mode Linux the guest kernel itself is the vhost-user front
 # end (virtio_uml). No hypervisor and nothing emulated, so it is up in a fraction of a second.
 #
-#   uml.sh build           compiles the kernel, once: from Debian's source package and uml.frag, some
-#                          minutes; it stays in the cache, and network and root are not needed again
+#   uml.sh build           compiles the kernel, once: from Debian's source package, uml.frag and the
+#                          modules of devices, some minutes; it stays in the cache, and network and
+#                          root are not needed again
 #   uml.sh boot OPTION...
 #
 #   --device TYPE:SOCKET   a device (rng, blk, scmi, i2c or gpio): the back end that listens on SOCKET;
@@ -38,26 +39,32 @@ fragment=$here/uml.frag kernel="" job="" work=""
 
 # --- the kernel -----------------------------------------------------------------------------------
 
-SOURCE=linux-source-6.1
-
-packages_folder() { printf '%s/uml-packages\n' "$(anyhv_cache)"; }
-
 fetch_uml() {
     [[ $(uname -m) == x86_64 ]] || die "the User-Mode Linux guest needs an x86_64 machine"
-    unpack_packages "$(packages_folder)" "$KERNEL_SUITE" amd64 "$SOURCE" busybox-static
+    fetch_source
     need_packages cpio gcc libc6-dev
 }
 
 source_version() {
-    zcat "$(packages_folder)/usr/share/doc/$SOURCE/changelog.Debian.gz" |
+    zcat "$(source_folder)/usr/share/doc/$LINUX_SOURCE/changelog.Debian.gz" |
         sed -n '1s/.*(\(.*\)).*/\1/p'
 }
 
 # A kernel for each thing that it is made of. What is in the folder: linux, and *.ko.
 uml_folder() {
     local key
-    key=$({ cat "$fragment" && source_version; } | sha256sum)
+    key=$({ cat "$fragment" "$here"/*/modules/*.c && source_version; } | sha256sum)
     printf '%s/uml-%s\n' "$(anyhv_cache)" "${key:0:16}"
+}
+
+# add_modules TREE: NAME.ko from modules/NAME.c of a device: what its scenarios need and Linux does not have.
+add_modules() {
+    local file
+    mkdir -p "$1/anyhv"
+    cp "$here"/*/modules/*.c "$1/anyhv/"
+    for file in "$1"/anyhv/*.c; do
+        echo "obj-m += $(basename "$file" .c).o"
+    done >"$1/anyhv/Makefile"
 }
 
 # compile_kernel DEST: goes on where an earlier one was interrupted. What graphics and network cards have,
@@ -69,7 +76,7 @@ compile_kernel() {
         mkdir "$tree.new"
         "${leash[@]}" tar -x -C "$tree.new" --strip-components=1 --exclude='*/drivers/gpu/*.[ch]' \
             --exclude='*/drivers/net/ethernet/*.[ch]' --exclude='*/drivers/net/wireless/*.[ch]' \
-            -f "$(packages_folder)/usr/src/$SOURCE.tar.xz"
+            -f "$(source_folder)/usr/src/$LINUX_SOURCE.tar.xz"
         mv "$tree.new" "$tree"
     fi
     make=("${leash[@]}" make -C "$tree" -j "${ANYHV_JOBS:-$(nproc)}" ARCH=um SUBARCH=x86_64
@@ -78,6 +85,8 @@ compile_kernel() {
     refused=$(grep '^CONFIG_' "$fragment" | grep -vxFf "$tree/.config" || true)
     [[ -z $refused ]] || die "Kconfig does not honour these lines of uml.frag: ${refused//$'\n'/ }"
     "${make[@]}" linux modules
+    add_modules "$tree"
+    "${make[@]}" M="$tree/anyhv" modules
     rm -rf "$1.new"
     mkdir "$1.new"
     strip -o "$1.new/linux" "$tree/linux"
@@ -118,7 +127,7 @@ build() {
 # --- the initramfs --------------------------------------------------------------------------------
 
 # image.sh puts together the same initramfs as for other guests: for this kernel, without modules.
-kernel_folder() { packages_folder; }
+kernel_folder() { source_folder; }
 GUEST_MODULES=()
 
 # make_initramfs OUT: what is in an archive behind another replaces or adds to what is in the first.

@@ -32,3 +32,8 @@ scmi_updates() {
     [[ $(value scmi.iio raw) == 5,-7,981, && $(value scmi.iio bytes) == 320 ]] &&
         [[ $(value scmi.iio last) == ,5,-7,981, ]] && (($(value scmi.iio took_ms) >= 800))
 }
+
+scmi_reset_twice() {
+    [[ $(sed -n 's/.*scmi.reset: reset usb: //p' "$logs/$case_name.scmi.log" | xargs) == \
+        "asserted deasserted asserted deasserted" ]]
+}

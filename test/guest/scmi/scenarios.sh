@@ -6,6 +6,7 @@
 #   scmi.protocols  says what it found, and what its clocks run at
 #   scmi.hwmon      reads the temperature until it is what the clock makes of it
 #   scmi.iio        has ten updates of an accelerometer sent to it
+#   scmi.consumer   sets a clock, hears of a trip point in both directions, moves a reset line
 
 scmi_protocols() {
     wait_for scmi-virtio bound_device scmi-virtio
@@ -48,4 +49,28 @@ scmi_iio() {
     bytes=$(wc -c </tmp/scans)
     last=$(tail -c 32 /tmp/scans | od -An -td8 -N 24 | tr -s ' \n' ',')
     mark scmi.iio "raw=$raw bytes=$bytes took_ms=$took last=$last"
+}
+
+# consumed FILE WANTED: what modules/scmi-consumer.c says.
+consumed() { [ "$(cat "$consumer/$1")" = "$2" ]; }
+
+# consume FILE VALUE: what it is told to do.
+consume() { echo "$2" >"$consumer/$1" || fail "reason=$1=$2"; }
+
+# The trip point is between what the clock makes of the temperature at 1 and at 1.5 GHz.
+scmi_consumer() {
+    consumer=/sys/kernel/debug/scmi-consumer
+    [ -e $consumer ] || insmod /modules/scmi-consumer.ko || fail reason=module
+    wait_for consumer test -e $consumer/tripped
+    consume trip 55000
+    consume enable 1
+    consume rate 1500000000
+    wait_for rate consumed rate 1500000000
+    wait_for trip-upwards consumed tripped 3
+    consume rate 500000000
+    wait_for trip-downwards consumed tripped 4
+    for what in 1 0 2; do
+        consume reset $what
+    done
+    mark scmi.consumer "rate=$(cat $consumer/rate)"
 }
