@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What can be on a simulated bus. */
-#include "i2c_text.h"
 #include "sim.h"
 
+#include <anyhv/linux/args.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_MS 3600000ul
+#define MAX_MS 3600000u
 
 static const char *set_ms(uint64_t *ns, const char *value)
 {
-    unsigned long ms;
+    uint64_t ms;
 
-    if (!anyhv_i2c_number(value, 0, MAX_MS, &ms))
+    if (!anyhv_parse_number(value, 0, MAX_MS, &ms))
         return "a number of milliseconds, 0 to 3600000";
     *ns = ms * SIM_MS;
     return NULL;
@@ -35,9 +35,9 @@ static const char *eeprom_cycle(struct sim_target *t, const char *value)
 
 static const char *eeprom_fill(struct sim_target *t, const char *value)
 {
-    unsigned long byte;
+    uint64_t byte;
 
-    if (!anyhv_i2c_number(value, 0, 255, &byte))
+    if (!anyhv_parse_number(value, 0, 255, &byte))
         return "a byte, 0 to 255";
     memset(t->eeprom.data, (int)byte, sizeof(t->eeprom.data));
     return NULL;
@@ -182,9 +182,9 @@ const struct sim_type anyhv_sim_lm75 = {
 
 static const char *nack_after(struct sim_target *t, const char *value)
 {
-    unsigned long bytes;
+    uint64_t bytes;
 
-    if (!anyhv_i2c_number(value, 0, 8192, &bytes))
+    if (!anyhv_parse_number(value, 0, 8192, &bytes))
         return "a number of bytes, 0 to 8192";
     t->nack.after = (unsigned)bytes;
     return NULL;

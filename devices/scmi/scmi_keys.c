@@ -2,51 +2,25 @@
 /* What a platform file may say: its sections, their keys, and the values of these. */
 #include "scmi_file.h"
 
-#include <errno.h>
-#include <stdlib.h>
+#include <anyhv/linux/args.h>
 #include <string.h>
 
 /* ---- values ---- */
 
-static bool number(const char *text, int64_t min, int64_t max, int64_t *value)
-{
-    char *end;
-    long long n;
-
-    errno = 0;
-    n = strtoll(text, &end, 0);
-    *value = n;
-    return !errno && end != text && !*end && n >= min && n <= max;
-}
-
 static bool number32(const char *text, uint32_t min, uint32_t max, uint32_t *value)
 {
-    int64_t n;
-    bool ok = number(text, min, max, &n);
+    uint64_t n;
+    bool ok = anyhv_parse_number(text, min, max, &n);
 
-    *value = (uint32_t)n;
+    if (ok)
+        *value = (uint32_t)n;
     return ok;
 }
 
 /* Hz, with k, M or G behind it for powers of 1000. */
 static bool frequency(const char *text, uint64_t *value)
 {
-    static const char units[] = "kMG";
-    const uint64_t most = UINT64_C(1000000000000);
-    char *end;
-    const char *unit;
-
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    if (errno || end == text || text[0] < '0' || text[0] > '9' || *value > most)
-        return false;
-    unit = *end ? strchr(units, *end) : NULL;
-    for (const char *u = units; unit && u <= unit; u++) {
-        if (*value > most / 1000)
-            return false;
-        *value *= 1000;
-    }
-    return !end[unit ? 1 : 0] && *value >= 1 && *value <= most;
+    return anyhv_parse_scaled(text, "kMG", 1000, 1, UINT64_C(1000000000000), value);
 }
 #define FREQUENCY "a number of Hz from 1 to 1000G"
 
@@ -279,7 +253,7 @@ static const char *sensor_scale(struct file_reader *r, const char *value)
 {
     int64_t n;
 
-    if (!number(value, -16, 15, &n))
+    if (!anyhv_parse_signed(value, -16, 15, &n))
         return "a power of ten from -16 to 15";
     r->sensor->scale = (int8_t)n;
     return NULL;
@@ -294,7 +268,8 @@ static const char *sensor_value(struct file_reader *r, const char *value)
     uint8_t n = 0;
 
     while (next_word(&value, word)) {
-        if (n == ANYHV_SCMI_AXES || !number(word, -VALUE_MAX, VALUE_MAX, &r->sensor->base[n]))
+        if (n == ANYHV_SCMI_AXES ||
+            !anyhv_parse_signed(word, -VALUE_MAX, VALUE_MAX, &r->sensor->base[n]))
             return "one number, or two or three for as many axes";
         n++;
     }
@@ -304,12 +279,12 @@ static const char *sensor_value(struct file_reader *r, const char *value)
 
 static const char *sensor_min(struct file_reader *r, const char *value)
 {
-    return number(value, -VALUE_MAX, VALUE_MAX, &r->sensor->min) ? NULL : VALUE;
+    return anyhv_parse_signed(value, -VALUE_MAX, VALUE_MAX, &r->sensor->min) ? NULL : VALUE;
 }
 
 static const char *sensor_max(struct file_reader *r, const char *value)
 {
-    return number(value, -VALUE_MAX, VALUE_MAX, &r->sensor->max) ? NULL : VALUE;
+    return anyhv_parse_signed(value, -VALUE_MAX, VALUE_MAX, &r->sensor->max) ? NULL : VALUE;
 }
 
 static const char *sensor_follows(struct file_reader *r, const char *value)
@@ -325,14 +300,15 @@ static const char *sensor_follows(struct file_reader *r, const char *value)
 
 static const char *sensor_per_mhz(struct file_reader *r, const char *value)
 {
-    return number(value, -1000000, 1000000, &r->sensor->per_mhz)
+    return anyhv_parse_signed(value, -1000000, 1000000, &r->sensor->per_mhz)
                ? NULL
                : "a number from -1000000 to 1000000";
 }
 
 static const char *sensor_speed(struct file_reader *r, const char *value)
 {
-    return number(value, 1, VALUE_MAX, &r->sensor->speed) ? NULL : "a number from 1 to 10^12";
+    return anyhv_parse_signed(value, 1, VALUE_MAX, &r->sensor->speed) ? NULL
+                                                                      : "a number from 1 to 10^12";
 }
 
 static const char *sensor_trips(struct file_reader *r, const char *value)

@@ -64,6 +64,8 @@ static void wrong_arguments_are_named(void **state)
     SAYS("--device: '0x80' is not an address: 0x00 to 0x77, or 0xa000 to 0xa3ff");
     assert_int_equal(CODE(ARG("--device=/dev/i2c-1:0x50,fifty")), 64);
     assert_int_equal(CODE(ARG("--device=/dev/i2c-1:0x50 ")), 64);
+    assert_int_equal(CODE(ARG("--device=/dev/i2c-1:050")), 64); /* 0x28, 0x32 or 0x50? */
+    SAYS("--device: '050' is not an address");
     for (unsigned i = 1; i < 18; i++)
         argv[i] = device;
     assert_int_equal(code_of(argv), 64);

@@ -320,6 +320,8 @@ static void what_is_wrong_with_a_file(void **state)
         {"[0x9fff]\ntype = 24c02\n", ":2", ": [0x9fff] is not an address"},
         {"[0xa400]\ntype = 24c02\n", ":2", ": [0xa400] is not an address"},
         {"[-1]\ntype = 24c02\n", ":2", ": [-1] is not an address"},
+        {"[+80]\ntype = 24c02\n", ":2", ": [+80] is not an address"},
+        {"[050]\ntype = 24c02\n", ":2", ": [050] is not an address"}, /* 0x28, 0x32 or 0x50? */
         {"[0x50]\ntype = 24c02\nnonsense\n", ":3", ": neither [address] nor key = value"},
         {"[0x50\ntype = 24c02\n", ":1", ": neither [address] nor key = value"},
         {"[0x20]\ntype = nack\nafter = -1\n", ":3", "'-1' is not a number of bytes, 0 to 8192"},
