@@ -17,7 +17,7 @@
 #define BENCH_RING 256u
 #define BENCH_DATA 16384u /* bytes of one transfer, when the test does not say otherwise */
 
-/* Section 5.20.6, as the driver reads it. */
+/* Section 5.16.6, as the driver reads it. */
 enum {
     FAIL_NEXT = 1,
     RD = 2,
