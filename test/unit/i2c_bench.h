@@ -118,7 +118,8 @@ void bench_expect(struct i2c_bench *b, const struct bench_request *r, uint32_t u
 void bench_expect_none(struct i2c_bench *b);
 /* The last writable byte. */
 uint8_t bench_status(struct i2c_bench *b, const struct bench_request *r);
-/* The next answers are for these requests, with this status and the used lengths that go with it.
+/*
+ * The next answers are for these requests, with this status and the used lengths that go with it.
  */
 void bench_expect_all(struct i2c_bench *b, const struct bench_request *r, unsigned n,
                       uint8_t status);

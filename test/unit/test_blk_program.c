@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The program: its arguments, and what it serves to the built-in guest. In processes of their own.
+/*
+ * The program: its arguments, and what it serves to the built-in guest. In processes of their own.
  */
 #include "child.h"
 
