@@ -2,7 +2,7 @@
 /* The simulated bus: what its targets do, and what is said about a file that makes no sense. */
 #include "i2c_host_bench.h"
 
-#include "devices/i2c/sim.h"
+#include "devices/i2c/i2c_sim.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -284,7 +284,7 @@ static const char *what_is_wrong(const char *file)
     static struct i2c_sim sim;
 
     memset(&sim, 0, sizeof(sim));
-    assert_false(anyhv_sim_read(&sim, file));
+    assert_false(anyhv_i2c_sim_read(&sim, file));
     return sim.why;
 }
 

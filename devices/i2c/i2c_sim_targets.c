@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What can be on a simulated bus. */
-#include "sim.h"
+#include "i2c_sim.h"
 
 #include <anyhv/linux/args.h>
 #include <stdlib.h>
@@ -89,7 +89,7 @@ static void eeprom_stop(struct sim_target *t)
     e->busy_until = sim_now(t) + e->cycle_ns;
 }
 
-const struct sim_type anyhv_sim_eeprom = {
+const struct sim_type anyhv_i2c_sim_eeprom = {
     .name = "24c02",
     .init = eeprom_init,
     .address = eeprom_address,
@@ -169,7 +169,7 @@ static uint8_t lm75_read(struct sim_target *t)
     return (uint8_t)(t->lm75.reg[t->lm75.at] >> lm75_shift(&t->lm75));
 }
 
-const struct sim_type anyhv_sim_lm75 = {
+const struct sim_type anyhv_i2c_sim_lm75 = {
     .name = "lm75",
     .init = lm75_init,
     .address = lm75_address,
@@ -208,7 +208,7 @@ static uint8_t nothing_read(struct sim_target *t)
     return 0xff; /* nobody pulls the line */
 }
 
-const struct sim_type anyhv_sim_nack = {
+const struct sim_type anyhv_i2c_sim_nack = {
     .name = "nack",
     .address = nack_address,
     .write = nack_write,
@@ -246,7 +246,7 @@ static uint8_t stretch_read(struct sim_target *t)
     return t->stretch.latest;
 }
 
-const struct sim_type anyhv_sim_stretch = {
+const struct sim_type anyhv_i2c_sim_stretch = {
     .name = "stretch",
     .init = stretch_init,
     .address = stretch_address,
@@ -281,7 +281,7 @@ static bool wedge_write(struct sim_target *t, uint8_t byte)
     return false;
 }
 
-const struct sim_type anyhv_sim_wedge = {
+const struct sim_type anyhv_i2c_sim_wedge = {
     .name = "wedge",
     .init = wedge_init,
     .address = wedge_address,
