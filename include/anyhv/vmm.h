@@ -100,7 +100,8 @@ void anyhv_vmm_stop(struct anyhv_vmm *vmm);
 /* Nobody may be in any of the calls. NULL is fine. */
 void anyhv_vmm_close(struct anyhv_vmm *vmm);
 
-/* With vm -1: the eventfd that asks for the interrupt, and the one to answer a lowered level with.
+/*
+ * With vm -1: the eventfd that asks for the interrupt, and the one to answer a lowered level with.
  */
 int anyhv_vmm_interrupt_fd(const struct anyhv_vmm *vmm);
 int anyhv_vmm_resample_fd(const struct anyhv_vmm *vmm);

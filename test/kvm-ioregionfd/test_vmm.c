@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The VMM's library by itself: what it says to the device process and to KVM, and what it endures.
+/*
+ * The VMM's library by itself: what it says to the device process and to KVM, and what it endures.
  */
 #include "testing.h"
 

@@ -44,9 +44,11 @@ struct anyhv_vmm {
     uint32_t revivals;
 };
 
+/* ---- channel.c: the handshake ---- */
+
 /*
- * ---- channel.c: the handshake; 0 or -errno. -ECONNRESET: the device process is gone; -ETIMEDOUT:
- * it does not answer; -EPROTO: it answers nonsense; -ECANCELED: stop was called ----
+ * All of these: 0 or -errno. -ECONNRESET, -ETIMEDOUT and -EPROTO mean that the socket is good for
+ * nothing more: the device process is gone, silent, or says nonsense. -ECANCELED: stop was called.
  */
 /* Never waits. -EAGAIN: too many others do. */
 int anyhv_vmm_channel_connect(const char *path);
