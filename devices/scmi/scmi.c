@@ -8,7 +8,8 @@
 
 #include <anyhv/port.h>
 
-#define F_P2A_CHANNELS ANYHV_F(0)
+#define F_P2A_CHANNELS  ANYHV_F(0)
+#define USELESS_BUFFERS 16u /* of the event queue, refused without a pause */
 
 enum {
     CMDQ,
@@ -165,6 +166,23 @@ static enum scmi_status run_common(struct scmi_call *call, const struct scmi_pro
     return SCMI_SUCCESS;
 }
 
+static uint32_t delayed_header(const struct scmi_call *call)
+{
+    return (call->header & 0x0ffffcff) | (uint32_t)SCMI_DELAYED_RESPONSE << 8;
+}
+
+/* It was carried out, asynchronously, and only its answer could not be written then. */
+static bool was_accepted(const struct scmi_call *call)
+{
+    for (unsigned i = 0; i < ANYHV_SCMI_DELAYED && call->again; i++) {
+        const struct anyhv_scmi_event *event = &call->scmi->delayed[i];
+
+        if (event->state != ANYHV_SCMI_EVENT_FREE && event->header == delayed_header(call))
+            return true;
+    }
+    return false;
+}
+
 static enum scmi_status run(struct scmi_call *call, unsigned bytes)
 {
     const struct scmi_protocol *protocol = find_protocol(call->agent, call->header >> 10 & 0xff);
@@ -187,7 +205,7 @@ static enum scmi_status run(struct scmi_call *call, unsigned bytes)
     if (bytes != 4u * command->params)
         return SCMI_PROTOCOL_ERROR;
     status = check_resource(call, protocol, command);
-    if (status == SCMI_SUCCESS)
+    if (status == SCMI_SUCCESS && !was_accepted(call))
         status = command->run(call);
     if (status == SCMI_DENIED)
         tell_refused(call);
@@ -342,17 +360,27 @@ static void sent(struct anyhv_scmi *scmi, struct anyhv_scmi_event *event, int rc
         scmi->counters.notices++;
 }
 
-/* Buffers in their order, events in theirs. */
+/*
+ * Buffers in their order, events in theirs. A driver may offer useless buffers as fast as they are
+ * refused: after some the others have their turn, and the next tick goes on.
+ */
 void anyhv_scmi_send(struct anyhv_scmi *scmi)
 {
     struct anyhv_scmi_event *event;
+    unsigned useless = 0;
 
+    scmi->behind = false;
     while (scmi->started && (event = oldest(scmi->notice, ANYHV_SCMI_NOTICES,
                                             oldest(scmi->delayed, ANYHV_SCMI_DELAYED, NULL)))) {
         struct anyhv_req *req = anyhv_queue_held(scmi->dev, EVENTQ);
         bool held = req;
         int rc;
 
+        if (useless == USELESS_BUFFERS) {
+            scmi->behind = true;
+            anyhv_scmi_schedule(scmi->platform);
+            return;
+        }
         if (!req)
             req = anyhv_queue_pull(scmi->dev, EVENTQ);
         if (!req)
@@ -360,12 +388,14 @@ void anyhv_scmi_send(struct anyhv_scmi *scmi)
         rc = anyhv_req_writable(req) < 8 ? ANYHV_E_SHORT : fill(event, req);
         if (rc >= 0)
             sent(scmi, event, rc);
-        if (rc == ANYHV_OK)
+        if (rc == ANYHV_OK) {
             anyhv_req_done(req);
-        else if (rc != ANYHV_LATER && rc != ANYHV_E_NORES)
+        } else if (rc != ANYHV_LATER && rc != ANYHV_E_NORES) {
             anyhv_req_reject(req, rc);
-        else if (!held)
+            useless++;
+        } else if (!held) {
             anyhv_req_hold(req);
+        }
         if (rc == ANYHV_E_NORES)
             return;
     }
@@ -416,7 +446,7 @@ void anyhv_scmi_delay(struct scmi_call *call, uint32_t ms, uint64_t argument, bo
     ANYHV_ASSERT(event);
     *event = (struct anyhv_scmi_event){
         .state = ANYHV_SCMI_EVENT_WORK,
-        .header = (call->header & 0x0ffffcff) | (uint32_t)SCMI_DELAYED_RESPONSE << 8,
+        .header = delayed_header(call),
         .number = call->number,
         .due = platform->ops->now(platform) + ms,
         .argument = argument,
@@ -451,6 +481,8 @@ uint64_t anyhv_scmi_finish_due(struct anyhv_scmi *scmi, uint64_t now)
             ready(scmi, event);
     }
     anyhv_scmi_send(scmi);
+    if (scmi->behind)
+        return now;
     return event ? event->due : ANYHV_SCMI_NEVER;
 }
 

@@ -115,12 +115,15 @@ int anyhv_scmi_board_start(struct anyhv_scmi_board *board, struct anyhv_loop *lo
 
 void anyhv_scmi_board_free(struct anyhv_scmi_board *board)
 {
+    bool ended = true;
+
     if (board->loop) {
-        anyhv_scmi_sampler_stop(board);
+        ended = anyhv_scmi_sampler_stop(board);
         anyhv_timer_cancel(&board->timer);
     }
     release_lines(board);
-    free(board);
+    if (ended)
+        free(board);
 }
 
 struct anyhv_scmi_platform *anyhv_scmi_board_platform(struct anyhv_scmi_board *board)

@@ -66,6 +66,7 @@ struct board_sampler {
     const char *path[BOARD_SENSORS];
     int64_t value[BOARD_SENSORS];
     bool ok[BOARD_SENSORS];
+    bool lost[BOARD_SENSORS]; /* the loop's: it was said */
 };
 
 struct anyhv_scmi_board {
@@ -89,6 +90,7 @@ extern const struct anyhv_scmi_platform_ops anyhv_scmi_board_ops;
 
 /* Sensors that are files of this machine: begins to read them. 0 or a negative result. */
 int anyhv_scmi_sampler_start(struct anyhv_scmi_board *board);
-void anyhv_scmi_sampler_stop(struct anyhv_scmi_board *board);
+/* False: a reading hangs, and the board has to stay where it is. */
+bool anyhv_scmi_sampler_stop(struct anyhv_scmi_board *board);
 
 #endif

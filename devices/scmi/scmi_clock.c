@@ -126,7 +126,8 @@ static void notify(struct anyhv_scmi_platform *platform, const struct anyhv_scmi
             bool wanted = message == RATE_CHANGED ? c->notify_changed : c->notify_requested;
             struct anyhv_scmi_event *event;
 
-            if (of(&c->grant) != clock || !wanted)
+            if (of(&c->grant) != clock || !wanted ||
+                anyhv_scmi_denied(agent, clock->resource.device, ID))
                 continue;
             event = anyhv_scmi_notice(agent, ID, message);
             if (!event)

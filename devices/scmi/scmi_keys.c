@@ -41,8 +41,11 @@ static bool frequency(const char *text, uint64_t *value)
     if (errno || end == text || text[0] < '0' || text[0] > '9' || *value > most)
         return false;
     unit = *end ? strchr(units, *end) : NULL;
-    for (const char *u = units; unit && u <= unit; u++)
+    for (const char *u = units; unit && u <= unit; u++) {
+        if (*value > most / 1000)
+            return false;
         *value *= 1000;
+    }
     return !end[unit ? 1 : 0] && *value >= 1 && *value <= most;
 }
 #define FREQUENCY "a number of Hz from 1 to 1000G"
@@ -63,12 +66,14 @@ bool anyhv_scmi_is_name(const char *text)
            strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == len;
 }
 
-/* The next word of a list, in @word; false: there is none. A word too long is cut, and no name
- * then. */
+/*
+ * The next word of a list, in @word; false: there is none. One that is too long is empty: neither a
+ * name nor a number.
+ */
 static bool next_word(const char **text, char word[32])
 {
     size_t blank = strspn(*text, " \t"), len = strcspn(*text + blank, " \t");
-    size_t kept = len < 31 ? len : 31;
+    size_t kept = len < 32 ? len : 0;
 
     memcpy(word, *text + blank, kept);
     word[kept] = 0;

@@ -76,7 +76,8 @@ static void notify(struct anyhv_scmi_platform *platform, const struct anyhv_scmi
         for (unsigned k = 0; k < agent->nresets; k++) {
             struct anyhv_scmi_event *event = NULL;
 
-            if (of(&agent->resets[k].grant) == reset && agent->resets[k].notify)
+            if (of(&agent->resets[k].grant) == reset && agent->resets[k].notify &&
+                !anyhv_scmi_denied(agent, reset->resource.device, ID))
                 event = anyhv_scmi_notice(agent, ID, RESET_ISSUED);
             if (!event)
                 continue;

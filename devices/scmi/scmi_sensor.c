@@ -79,11 +79,12 @@ static int64_t target(const struct anyhv_scmi_sensor *sensor)
 
 void anyhv_scmi_sensor_advance(struct anyhv_scmi_sensor *sensor, uint64_t now)
 {
-    int64_t way = target(sensor) - sensor->value[0], step;
     uint64_t passed = now - sensor->taken;
+    int64_t way, step;
 
-    if (sensor->external)
+    if (sensor->external) /* its values may be any */
         return;
+    way = target(sensor) - sensor->value[0];
     if (passed > 1000000)
         passed = 1000000; /* a quarter of an hour: it is there */
     step = sensor->speed * (int64_t)passed / 1000;
@@ -140,9 +141,19 @@ static void event_readings(struct anyhv_scmi_platform *platform,
 
 /* ---- what happens by itself ---- */
 
+/* Who may not ask for the value any more is not told of it either. */
+static struct anyhv_scmi_event *notice(struct anyhv_scmi_agent *agent, uint32_t number,
+                                       unsigned message)
+{
+    const struct anyhv_scmi_resource *resource = agent->sensors[number].grant.resource;
+
+    return anyhv_scmi_denied(agent, resource->device, ID) ? NULL
+                                                          : anyhv_scmi_notice(agent, ID, message);
+}
+
 static void send_tripped(struct anyhv_scmi_agent *agent, uint32_t number, unsigned trip, bool up)
 {
-    struct anyhv_scmi_event *event = anyhv_scmi_notice(agent, ID, TRIPPED);
+    struct anyhv_scmi_event *event = notice(agent, number, TRIPPED);
 
     if (!event)
         return;
@@ -178,7 +189,7 @@ static void send_update(struct anyhv_scmi_platform *platform, struct anyhv_scmi_
 {
     struct anyhv_scmi_agent_sensor *view = &agent->sensors[number];
     struct anyhv_scmi_event *event =
-        of(&view->grant)->failed ? NULL : anyhv_scmi_notice(agent, ID, UPDATED);
+        of(&view->grant)->failed ? NULL : notice(agent, number, UPDATED);
 
     if (!event)
         return;
