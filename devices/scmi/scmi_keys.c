@@ -81,6 +81,31 @@ static bool next_word(const char **text, char word[32])
     return len;
 }
 
+/* An array whose elements begin with a resource, or with a grant. */
+struct array {
+    void *at;
+    size_t size; /* of an element */
+    uint16_t n;
+};
+#define ARRAY(of, what) ((struct array){(of)->what, sizeof(*(of)->what), (of)->n##what})
+
+static void *element(const struct array *array, unsigned i)
+{
+    return (char *)array->at + i * array->size;
+}
+
+/* The resource called @name, or NULL. */
+static struct anyhv_scmi_resource *find(const struct array *resources, const char *name)
+{
+    for (unsigned i = 0; i < resources->n; i++) {
+        struct anyhv_scmi_resource *resource = element(resources, i);
+
+        if (strcmp(resource->name, name) == 0)
+            return resource;
+    }
+    return NULL;
+}
+
 static const char *set_device(const char *value, struct anyhv_scmi_resource *resource)
 {
     return number32(value, 1, UINT32_MAX, &resource->device) ? NULL
@@ -116,10 +141,8 @@ static const char *clock_begin(struct file_reader *r, const char *name)
 
     if (p->nclocks == BOARD_CLOCKS)
         return "there can be 32 clocks";
-    for (unsigned i = 0; i < p->nclocks; i++) {
-        if (strcmp(p->clocks[i].resource.name, name) == 0)
-            return "it is there twice";
-    }
+    if (find(&ARRAY(p, clocks), name))
+        return "it is there twice";
     strcpy(own->name, name);
     r->clock = &p->clocks[p->nclocks++];
     r->clock->resource.name = own->name;
@@ -221,10 +244,8 @@ static const char *sensor_begin(struct file_reader *r, const char *name)
 
     if (p->nsensors == BOARD_SENSORS)
         return "there can be 32 sensors";
-    for (unsigned i = 0; i < p->nsensors; i++) {
-        if (strcmp(p->sensors[i].resource.name, name) == 0)
-            return "it is there twice";
-    }
+    if (find(&ARRAY(p, sensors), name))
+        return "it is there twice";
     strcpy(own->name, name);
     r->sensor = &p->sensors[p->nsensors++];
     r->sensor->resource.name = own->name;
@@ -314,12 +335,7 @@ static const char *sensor_max(struct file_reader *r, const char *value)
 
 static const char *sensor_follows(struct file_reader *r, const char *value)
 {
-    struct anyhv_scmi_platform *p = &r->board->platform;
-
-    for (unsigned i = 0; i < p->nclocks; i++) {
-        if (strcmp(p->clocks[i].resource.name, value) == 0)
-            r->sensor->follows = &p->clocks[i];
-    }
+    r->sensor->follows = (void *)find(&ARRAY(&r->board->platform, clocks), value);
     return r->sensor->follows ? NULL : "a clock that is described above";
 }
 
@@ -396,10 +412,8 @@ static const char *reset_begin(struct file_reader *r, const char *name)
 
     if (p->nresets == BOARD_RESETS)
         return "there can be 32 resets";
-    for (unsigned i = 0; i < p->nresets; i++) {
-        if (strcmp(p->resets[i].resource.name, name) == 0)
-            return "it is there twice";
-    }
+    if (find(&ARRAY(p, resets), name))
+        return "it is there twice";
     strcpy(own, name);
     r->reset = &p->resets[p->nresets++];
     r->reset->resource.name = own;
@@ -494,92 +508,62 @@ static bool take_access(char *word, bool *write)
     return strcmp(colon + 1, "read") == 0;
 }
 
-/* The resource called @name of @n that begin at @first and are @size bytes long. */
-static struct anyhv_scmi_resource *find(void *first, size_t size, unsigned n, const char *name)
+static bool granted(const struct array *grants, const struct anyhv_scmi_resource *resource)
 {
-    char *at = first;
+    for (unsigned i = 0; i < grants->n; i++) {
+        const struct anyhv_scmi_grant *grant = element(grants, i);
 
-    for (; n--; at += size) {
-        struct anyhv_scmi_resource *resource = (void *)at;
-
-        if (strcmp(resource->name, name) == 0)
-            return resource;
+        if (grant->resource == resource)
+            return true;
     }
-    return NULL;
+    return false;
+}
+
+/* Adds those of @resources that @value names to @grants, which have room for all, and so to *@n. */
+static bool take_grants(const char *value, struct array resources, struct array grants, uint16_t *n)
+{
+    char word[32];
+
+    while (next_word(&value, word)) {
+        struct anyhv_scmi_grant grant;
+
+        if (!take_access(word, &grant.write))
+            return false;
+        grant.resource = find(&resources, word);
+        if (!grant.resource || granted(&grants, grant.resource))
+            return false;
+        *(struct anyhv_scmi_grant *)element(&grants, grants.n++) = grant;
+    }
+    *n = grants.n;
+    return true;
 }
 
 #define GRANTS(what)                                                                          \
     what " that are described above, each at most once, with :read behind those that it may " \
          "only look at"
 
-static bool take_grant(char *word, void *first, size_t size, unsigned n,
-                       struct anyhv_scmi_grant *grant)
-{
-    return take_access(word, &grant->write) &&
-           (grant->resource = find(first, size, n, word)) != NULL;
-}
-
 static const char *agent_clocks(struct file_reader *r, const char *value)
 {
-    struct anyhv_scmi_platform *p = &r->board->platform;
-    struct anyhv_scmi_agent *a = r->agent;
-    char word[32];
-
-    while (next_word(&value, word)) {
-        struct anyhv_scmi_grant *grant = &a->clocks[a->nclocks].grant;
-
-        if (a->nclocks == p->nclocks ||
-            !take_grant(word, p->clocks, sizeof(*p->clocks), p->nclocks, grant))
-            return GRANTS("clocks");
-        for (unsigned i = 0; i < a->nclocks; i++) {
-            if (a->clocks[i].grant.resource == grant->resource)
-                return GRANTS("clocks");
-        }
-        a->nclocks++;
-    }
-    return NULL;
+    return take_grants(value, ARRAY(&r->board->platform, clocks), ARRAY(r->agent, clocks),
+                       &r->agent->nclocks)
+               ? NULL
+               : GRANTS("clocks");
 }
 
 static const char *agent_sensors(struct file_reader *r, const char *value)
 {
-    struct anyhv_scmi_platform *p = &r->board->platform;
-    struct anyhv_scmi_agent *a = r->agent;
-    char word[32];
-
-    while (next_word(&value, word)) {
-        struct anyhv_scmi_grant *grant = &a->sensors[a->nsensors].grant;
-
-        if (a->nsensors == p->nsensors || strchr(word, ':') ||
-            !take_grant(word, p->sensors, sizeof(*p->sensors), p->nsensors, grant))
-            return "sensors that are described above, each at most once";
-        for (unsigned i = 0; i < a->nsensors; i++) {
-            if (a->sensors[i].grant.resource == grant->resource)
-                return "sensors that are described above, each at most once";
-        }
-        a->nsensors++;
-    }
-    return NULL;
+    return !strchr(value, ':') && take_grants(value, ARRAY(&r->board->platform, sensors),
+                                              ARRAY(r->agent, sensors), &r->agent->nsensors)
+               ? NULL
+               : "sensors that are described above, each at most once";
 }
 
 static const char *agent_resets(struct file_reader *r, const char *value)
 {
-    struct anyhv_scmi_platform *p = &r->board->platform;
-    struct anyhv_scmi_agent *a = r->agent;
-    char word[32];
-
-    while (next_word(&value, word)) {
-        struct anyhv_scmi_grant *grant = &a->resets[a->nresets].grant;
-
-        if (a->nresets == p->nresets ||
-            !take_grant(word, p->resets, sizeof(*p->resets), p->nresets, grant))
-            return GRANTS("resets");
-        for (unsigned i = 0; i < a->nresets; i++) {
-            if (a->resets[i].grant.resource == grant->resource)
-                return GRANTS("resets");
-        }
-        a->nresets++;
-    }
-    return NULL;
+    return take_grants(value, ARRAY(&r->board->platform, resets), ARRAY(r->agent, resets),
+                       &r->agent->nresets)
+               ? NULL
+               : GRANTS("resets");
 }
 
 /* ---- all of them ---- */
