@@ -15,7 +15,7 @@
 #define NS_PER_MS   UINT64_C(1000000)
 #define END_WAIT_MS 1000 /* for a file that is being read when the program ends */
 
-static bool read_number(const char *path, int64_t *value)
+static bool read_number(const char *path, double *value)
 {
     char text[32];
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -33,10 +33,11 @@ static bool read_number(const char *path, int64_t *value)
 /* On the worker's thread: the sampler is its own until this returns. */
 static void sample(struct anyhv_job *job)
 {
+    const struct anyhv_scmi_board *board = job->priv;
     struct board_sampler *s = &((struct anyhv_scmi_board *)job->priv)->sampler;
 
     for (unsigned i = 0; i < s->n; i++)
-        s->ok[i] = read_number(s->path[i], &s->value[i]);
+        s->ok[i] = read_sensor(s->path[i], &board->sensor[s->sensor[i]], &s->value[i]);
 }
 
 static void sampled(struct anyhv_job *job, bool ran)

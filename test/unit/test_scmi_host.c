@@ -354,6 +354,89 @@ static void sensor_file_that_never_was(void **state)
     anyhv_loop_free(loop);
 }
 
+/* ---- a sysfs of the test's ---- */
+
+static char sysfs[] = "/tmp/anyhv-sysfs-XXXXXX";
+
+static void sysfs_file(const char *name, const char *text)
+{
+    char path[64];
+    FILE *stream;
+
+    snprintf(path, sizeof(path), "%s/%s", sysfs, name);
+    stream = fopen(path, "we");
+    assert_non_null(stream);
+    assert_true(fputs(text, stream) >= 0);
+    assert_int_equal(fclose(stream), 0);
+}
+
+/* What hwmon says is taken as it is; IIO's raw values are made values of the sensor's unit and
+ * scale. */
+static void sensors_of_sysfs(void **state)
+{
+    static const struct {
+        const char *name, *text;
+    } files[] = {
+        {"temp1_input", "41500\n"},     {"in_temp_raw", "1024\n"},
+        {"in_temp_offset", "-274.5\n"}, {"in_temp_scale", "31.25\n"},
+        {"in_voltage3_raw", "-2000\n"}, {"in_voltage_scale", "0.805664062\n"},
+        {"in_accel_x_raw", "-1000\n"},  {"in_accel_scale", "0.009582\n"},
+        {"in_accel_x_offset", "0\n"},   {"in_current0_raw", "7\n"},
+    };
+    static const struct {
+        const char *type, *scale, *file;
+        int64_t value;
+    } sensors[] = {
+        {"temperature", "-3", "temp1_input", 41500},
+        {"temperature", "-3", "in_temp_raw", 23422}, /* 749.5 * 31.25, in thousandths */
+        {"temperature", "0", "in_temp_raw", 23},
+        {"voltage", "-6", "in_voltage3_raw", -1611328},
+        {"acceleration", "-3", "in_accel_x_raw", -9582}, /* of m/s^2, which IIO does not divide */
+        {"current", "-3", "in_current0_raw", 7},
+    };
+    enum {
+        SENSORS = sizeof(sensors) / sizeof(sensors[0])
+    };
+    struct anyhv_loop *loop = anyhv_loop_new();
+    struct anyhv_scmi_board *board;
+    char text[2000] = "[platform]\nsample-ms = 1\n";
+
+    (void)state;
+    assert_non_null(mkdtemp(sysfs));
+    for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        sysfs_file(files[i].name, files[i].text);
+    for (unsigned i = 0; i < SENSORS; i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text),
+                 "[sensor s%u]\ntype = %s\nscale = %s\nfile = %s/%s\n", i, sensors[i].type,
+                 sensors[i].scale, sysfs, sensors[i].file);
+    strcat(text, "[agent a]\n");
+    board = started(loop, text);
+    while (anyhv_scmi_board_platform(board)->sensors[SENSORS - 1].failed)
+        anyhv_loop_turn(loop, -1);
+    for (unsigned i = 0; i < SENSORS; i++) {
+        const struct anyhv_scmi_sensor *sensor = &anyhv_scmi_board_platform(board)->sensors[i];
+
+        assert_false(sensor->failed);
+        if (sensor->value[0] != sensors[i].value)
+            fail_msg("sensor %u is %lld", i, (long long)sensor->value[0]);
+    }
+    sysfs_file("in_temp_raw", "1e300\n"); /* a number, but no value */
+    anyhv_log_sink(keep_line, NULL);
+    while (!anyhv_scmi_board_platform(board)->sensors[1].failed)
+        anyhv_loop_turn(loop, -1);
+    anyhv_log_sink(NULL, NULL);
+    assert_non_null(strstr(logged, "no number can be read from"));
+    anyhv_scmi_board_free(board);
+    anyhv_loop_free(loop);
+    for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        char path[64];
+
+        snprintf(path, sizeof(path), "%s/%s", sysfs, files[i].name);
+        unlink(path);
+    }
+    rmdir(sysfs);
+}
+
 /* ---- a file that hangs ---- */
 
 static pthread_t loop_thread;
@@ -404,6 +487,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(sensor_file),
     cmocka_unit_test(agents_of_guests),
     cmocka_unit_test(sensor_file_that_never_was),
+    cmocka_unit_test(sensors_of_sysfs),
     cmocka_unit_test(the_end_while_a_file_hangs),
 };
 
