@@ -55,31 +55,6 @@ static bool next_word(const char **text, char word[32])
     return len;
 }
 
-/* An array whose elements begin with a resource, or with a grant. */
-struct array {
-    void *at;
-    size_t size; /* of an element */
-    uint16_t n;
-};
-#define ARRAY(of, what) ((struct array){(of)->what, sizeof(*(of)->what), (of)->n##what})
-
-static void *element(const struct array *array, unsigned i)
-{
-    return (char *)array->at + i * array->size;
-}
-
-/* The resource called @name, or NULL. */
-static struct anyhv_scmi_resource *find(const struct array *resources, const char *name)
-{
-    for (unsigned i = 0; i < resources->n; i++) {
-        struct anyhv_scmi_resource *resource = element(resources, i);
-
-        if (strcmp(resource->name, name) == 0)
-            return resource;
-    }
-    return NULL;
-}
-
 static const char *set_device(const char *value, struct anyhv_scmi_resource *resource)
 {
     return number32(value, 1, UINT32_MAX, &resource->device) ? NULL
@@ -569,26 +544,7 @@ static const char *add_grants(const char *value, struct list list, void *first, 
         }
         ++*n;
     }
-    return false;
-}
-
-/* Adds those of @resources that @value names to @grants, which have room for all, and so to *@n. */
-static bool take_grants(const char *value, struct array resources, struct array grants, uint16_t *n)
-{
-    char word[32];
-
-    while (next_word(&value, word)) {
-        struct anyhv_scmi_grant grant;
-
-        if (!take_access(word, &grant.write))
-            return false;
-        grant.resource = find(&resources, word);
-        if (!grant.resource || granted(&grants, grant.resource))
-            return false;
-        *(struct anyhv_scmi_grant *)element(&grants, grants.n++) = grant;
-    }
-    *n = grants.n;
-    return true;
+    return NULL;
 }
 
 #define GRANTS(what)                                                                          \
