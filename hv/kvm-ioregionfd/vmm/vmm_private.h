@@ -44,11 +44,10 @@ struct anyhv_vmm {
     uint32_t revivals;
 };
 
-/* ---- channel.c: the handshake ---- */
-
 /*
- * All of these: 0 or -errno. -ECONNRESET, -ETIMEDOUT and -EPROTO mean that the socket is good for
- * nothing more: the device process is gone, silent, or says nonsense.
+ * ---- channel.c: the handshake; 0 or -errno. Of these -ECONNRESET, -ETIMEDOUT and -EPROTO mean
+ * that the socket is good for nothing more: the device process is gone, silent, or says nonsense.
+ * ----
  */
 int anyhv_vmm_channel_connect(const struct anyhv_vmm_options *options);
 /* Has the device process hung up, and therefore nothing of the guest's any more? Waits for it. */
