@@ -5,10 +5,10 @@
  */
 #include "scmi_board.h"
 
-#include <anyhv/linux/args.h>
 #include <anyhv/linux/log.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,7 +17,7 @@
 
 static bool read_number(const char *path, int64_t *value)
 {
-    char text[32];
+    char text[32], *end;
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
@@ -26,8 +26,9 @@ static bool read_number(const char *path, int64_t *value)
     if (n <= 0)
         return false;
     text[n] = 0;
-    text[strcspn(text, "\n")] = 0;
-    return anyhv_parse_signed(text, INT64_MIN, INT64_MAX, value);
+    errno = 0;
+    *value = strtoll(text, &end, 10);
+    return !errno && end != text && (!*end || *end == '\n');
 }
 
 /* On the worker's thread: the sampler is its own until this returns. */
