@@ -51,9 +51,9 @@ struct anyhv_vmm {
  * nothing more: the device process is gone, silent, or says nonsense. -ECANCELED: stop was called.
  */
 /* Never waits. -EAGAIN: too many others do. */
-int anyhv_vmm_channel_connect(const char *path);
-/* Has the device process hung up, and so nothing of the guest's any more? Waits a second. */
-bool anyhv_vmm_channel_ended(int socket);
+int anyhv_vmm_channel_connect(const struct anyhv_vmm_options *options);
+/* Waits for the device process to hang up: from then on it has nothing of the guest's any more. */
+int anyhv_vmm_channel_ended(const struct anyhv_vmm *vmm);
 /* HELLO; fills device_id and queues. */
 int anyhv_vmm_channel_hello(struct anyhv_vmm *vmm, int socket);
 int anyhv_vmm_channel_add(const struct anyhv_vmm *vmm, int socket, const struct vmm_memory *memory);
