@@ -91,6 +91,7 @@ extern const struct anyhv_hv ANYHV_HV;
 extern const struct anyhv_hv anyhv_hv_loopback;
 extern const struct anyhv_hv anyhv_hv_kvm_ioregionfd;
 extern const struct anyhv_hv anyhv_hv_vhost_user;
+extern const struct anyhv_hv anyhv_hv_xen;
 
 /*
  * Parses the command line (--help tells), opens the class, starts the module, runs the loop until

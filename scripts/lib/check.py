@@ -79,8 +79,10 @@ class Preparation:
 
     def _build(self, preset):
         begin = time.monotonic()
-        # What somebody tried out in this build folder is cached there: back to the defaults.
-        configure = f"cmake --preset {preset} -UANYHV_HV -UANYHV_DEVICES"
+        # What somebody tried out in this build folder is cached there: back to the defaults. What the
+        # preset sets it sets again, and -U would win over that.
+        stale = {"ANYHV_HV", "ANYHV_DEVICES"} - preset_variables(preset)
+        configure = " ".join([f"cmake --preset {preset}", *(f"-U{name}" for name in sorted(stale))])
         for command in (configure, f"cmake --build --preset {preset} -- --quiet"):
             code, output = self._quiet(command.split())
             if code:
@@ -117,6 +119,13 @@ class Preparation:
             properties = {p["name"]: p["value"] for p in test.get("properties", [])}
             extra = dict(pair.split("=", 1) for pair in properties.get("ENVIRONMENT", []))
             yield test["name"], test["command"], self.env | extra
+
+
+def preset_variables(name):
+    """The cache variables that a preset of CMakePresets.json sets by itself."""
+    with open(f"{ROOT}/CMakePresets.json", encoding="utf-8") as file:
+        presets = json.load(file)["configurePresets"]
+    return {key for p in presets if p["name"] == name for key in p.get("cacheVariables", {})}
 
 
 def all_commands(suite, preparation):

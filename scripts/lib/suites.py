@@ -33,10 +33,11 @@ class Suite:
     proves: tuple = ()  # rows of README's second table: (hypervisor module, device, guest)
 
 
-BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev", "libinih-dev")
+BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev", "libinih-dev", "libgpiod-dev")
 CMOCKA = BUILD + ("libcmocka-dev",)
 BARE = BUILD + ("gcc-arm-none-eabi", "gcc-aarch64-linux-gnu")
 LAYERS = ("binutils", "clang-format", "shellcheck")
+XEN_BOX = ("make", "flex", "bison", "cpio", "xz-utils", "gcc-aarch64-linux-gnu")
 FUZZ = ("clang-14", "libclang-rt-14-dev")
 PACKAGE = BUILD + (
     "g++", "make", "pkgconf", "help2man", "man-db", "bsdextrautils", "mandoc", "dpkg-dev", "lintian"
@@ -123,7 +124,7 @@ SUITES = (
     ),
     Suite(
         "kvm",
-        "micro-guests in 16, 32 and 64-bit mode on /dev/kvm, kind and hostile, device process killed",
+        "micro-guests in 16, 32 and 64-bit mode on /dev/kvm, kind and hostile; memory and device process leave",
         budget=60,
         packages=CMOCKA,
         preset="dev",
@@ -134,7 +135,7 @@ SUITES = (
         "configure",
         "the build itself: errors that help, presets that build, headers that stand alone",
         budget=90,
-        packages=CMOCKA + ("g++", "help2man"),
+        packages=CMOCKA + ("g++", "help2man", "libxen-dev"),
         scripts=("test/configure/configure_test.sh",),
         quick=True,
     ),
@@ -210,12 +211,15 @@ SUITES = (
     ),
     Suite(
         "guest-uml-i2c",
-        "the I2C adapter under Linux as a plain process: tools, EEPROM, sensors, a bus that hangs",
+        "the I2C adapter under Linux as a plain process: tools, chips, a bus that hangs; and on its buses",
         budget=450,  # building its kernel, once, included; 15 without
         packages=CMOCKA + UML + ("device-tree-compiler",),
         preset="dev",
         scripts=("test/guest/i2c_uml_test.sh build/dev/bin",),
-        proves=(("vhost-user", "i2c", "Linux, User-Mode Linux"),),
+        proves=(
+            ("vhost-user", "i2c", "Linux, User-Mode Linux"),
+            ("loopback", "i2c, on a kernel's i2c-stub and i2c-virtio", "test driver, in process"),
+        ),
     ),
     Suite(
         "guest-uml-scmi",
@@ -259,12 +263,12 @@ SUITES = (
     ),
     Suite(
         "guest-kvm",
-        "a stock Debian kernel under nested KVM, its device killed and its machine reset meanwhile",
+        "a stock Debian kernel under nested KVM, its devices killed and its machine reset meanwhile",
         budget=150,
         packages=CMOCKA,
         preset="dev",
         scripts=("test/vmm/nested_test.sh build/dev/bin",),
-        proves=(("kvm-ioregionfd", "rng", "stock Debian kernel, x86_64, nested KVM"),),
+        proves=(("kvm-ioregionfd", "rng, blk", "stock Debian kernel, x86_64, nested KVM"),),
     ),
     Suite(
         "bench",
@@ -275,11 +279,31 @@ SUITES = (
         scripts=("bench/bench_test.sh",),
     ),
     Suite(
+        "xen-unit",
+        "the Xen module over a Xen in the test program: order of calls, each failure, hostile guests",
+        budget=120,
+        packages=CMOCKA + ("libxen-dev",),
+        preset="xen",
+        programs=("xen",),
+        proves=(("xen", "test device", "test driver, in process, Xen's libraries replaced"),),
+    ),
+    Suite(
+        "guest-xen-arm64",
+        "a real Xen on Arm64 under QEMU: a stock kernel's driver, and what life has in store",
+        budget=900,  # fetching, and building hypervisor and kernel once, included; 240 without
+        packages=BUILD + XEN_BOX,
+        scripts=("test/guest/xen/xen_test.sh",),
+        proves=(
+            ("xen", "rng, blk", "stock Debian kernel, Xen 4.20 on Arm64, QEMU"),
+            ("xen", "test device", "test driver in a guest, Xen 4.20 on Arm64, QEMU"),
+        ),
+    ),
+    Suite(
         "mutation",
         "every suite can fail: planted bugs turn it red",
         budget=600,
         packages=CMOCKA + BARE + CROSS_S390X + CROSS_AARCH64 + FUZZ + LAYERS + UML + PACKAGE
-        + ("qemu-system-arm", "valgrind"),
+        + ("qemu-system-arm", "valgrind", "libxen-dev"),
         sysroots=(SYSROOT_S390X, SYSROOT_AARCH64),
         scripts=("test/mutation/mutation_test.sh",),
     ),

@@ -202,10 +202,10 @@ static void forgotten_by_reset(struct suite *s)
 const struct suite_test conf_features_tests[] = {
     {"core.features.version_1_offered", version_1_offered, 0, SUITE_ANY},
     {"core.features.only_known_bits", only_known_bits, 0, SUITE_ANY},
-    {"core.features.in_order_if_ordered", in_order_if_ordered, 0, SUITE_ANY},
-    {"core.features.withheld", withheld_bits, 0, SUITE_ANY},
+    {"core.features.in_order_if_ordered", in_order_if_ordered, RIG_FRESH, SUITE_ANY},
+    {"core.features.withheld", withheld_bits, RIG_FRESH, SUITE_ANY},
     {"core.features.unoffered_refused", unoffered_refused, RIG_STATUS, SUITE_ANY},
-    {"core.features.any_subset", any_subset, RIG_STATUS, SUITE_ANY},
+    {"core.features.any_subset", any_subset, RIG_STATUS | RIG_FRESH, SUITE_ANY},
     {"core.features.refused_then_less", refused_then_less, RIG_STATUS, SUITE_ANY},
     {"core.features.without_version_1_refused", without_version_1_refused, RIG_STATUS, SUITE_ANY},
     {"core.features.taken_again_after_reset", taken_again_after_reset, RIG_STATUS, SUITE_ANY},

@@ -168,7 +168,7 @@ static void migrating(struct suite *s)
 const struct suite_test conf_load_tests[] = {
     {"load.mixed", mixed, 0, SUITE_ANY},
     {"load.small_ring", small_ring, 0, SUITE_ANY},
-    {"load.few_slots", few_slots, RIG_IN_PROCESS, SUITE_ANY},
+    {"load.few_slots", few_slots, RIG_IN_PROCESS | RIG_FRESH, SUITE_ANY},
     {"load.migrating", migrating, RIG_MIGRATE, SUITE_ANY},
     {0},
 };

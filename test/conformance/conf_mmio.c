@@ -331,7 +331,8 @@ static void config_widths(struct suite *s)
         }
     }
     assert_int_equal(config(s, TEST_CONFIG_LEN, 4, &result), 0);
-    assert_int_not_equal(result, ANYHV_OK);
+    if (suite_has(s, RIG_COUNTERS)) /* a guest is not told what became of its access */
+        assert_int_not_equal(result, ANYHV_OK);
     assert_int_equal(config(s, 0xfc, 4, &result), 0);
 }
 

@@ -328,7 +328,7 @@ const struct suite_test conf_queue_tests[] = {
     {"queue.size.one", size_one, 0, SUITE_ANY},
     {"queue.size.every_power", every_power, 0, SUITE_SPLIT},
     {"queue.size.every_packed", every_packed_size, 0, SUITE_PACKED},
-    {"queue.size.largest", largest, RIG_LARGE_AREAS, SUITE_ANY},
+    {"queue.size.largest", largest, RIG_LARGE_AREAS | RIG_FRESH, SUITE_ANY},
     {"queue.size.refused", size_refused, RIG_STATUS, SUITE_ANY},
     {"queue.set_up.only_one", only_one, 0, SUITE_ANY},
     {"queue.set_up.none", none, 0, SUITE_ANY},

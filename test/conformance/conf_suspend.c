@@ -376,7 +376,7 @@ static void migrated(struct suite *s)
 
 const struct suite_test conf_suspend_tests[] = {
     {"core.suspend.early", early, NEEDS, SUITE_ANY},
-    {"core.suspend.there_and_back", there_and_back, NEEDS, SUITE_ANY},
+    {"core.suspend.there_and_back", there_and_back, NEEDS | RIG_FRESH, SUITE_ANY},
     {"core.suspend.finished", finished, NEEDS, SUITE_ANY},
     {"core.suspend.told_before", told_before, NEEDS | RIG_REGISTERS, SUITE_ANY},
     {"core.suspend.stops_taking", stops_taking, INNER, SUITE_ANY},

@@ -33,6 +33,7 @@ enum rig_caps {
     RIG_OPS = 1 << 14, /* RIG_IN_PROCESS, and every access to a buffer goes through memory ops */
     RIG_SUSPEND = 1 << 15,   /* SUSPEND is offered */
     RIG_KICK_DATA = 1 << 16, /* NOTIFICATION_DATA is offered */
+    RIG_FRESH = 1 << 17,     /* start makes a new device, of the kind that its options say */
 };
 
 struct rig_options {
@@ -45,8 +46,9 @@ struct rig;
 
 struct rig_ops {
     /*
-     * A fresh device and at least RIG_MEMORY bytes of zeroed guest memory; nothing negotiated yet.
-     * Fills transport, mem and (RIG_IN_PROCESS) dev and device. False: could not (test fails).
+     * A fresh device (without RIG_FRESH: one that was reset) and at least RIG_MEMORY bytes of
+     * zeroed guest memory; nothing negotiated yet. Fills transport, mem and (RIG_IN_PROCESS) dev
+     * and device. False: could not (test fails).
      */
     bool (*start)(struct rig *rig, const struct rig_options *options);
     /* The end of whatever start left behind, also after a false start. */
@@ -100,6 +102,9 @@ struct rig {
  */
 #define RIG_MEMORY (UINT64_C(8) << 20)
 #define RIG_REGION (UINT64_C(128) << 10)
+
+/* Prints, for each rig, how many tests it cannot run, and for want of which caps. */
+void conformance_left_out(const struct rig *rigs, unsigned count);
 
 /*
  * Runs the whole suite over @count rigs as one cmocka group; what main() returns. With arguments:

@@ -20,7 +20,7 @@ extern const struct rig_ops rig_loopback_ops;
 #define RIG_LOOPBACK_CAPS                                                                       \
     (RIG_COUNTERS | RIG_IN_PROCESS | RIG_QUIESCE | RIG_MIGRATE | RIG_CRASH | RIG_QUEUE_RESET |  \
      RIG_CONFIG | RIG_CONFIG_IRQ | RIG_STATUS | RIG_GENERATION | RIG_QUEUE_MAX | RIG_KICK_ANY | \
-     RIG_SUSPEND)
+     RIG_SUSPEND | RIG_FRESH)
 
 /* Caps of some loopback rigs, for test/hostile. */
 enum {

@@ -172,13 +172,50 @@ static void run(void **state)
     s->test->run(s);
 }
 
-static bool fits(const struct rig *rig, const struct suite_test *test)
+/* The other ring's tests are no loss to a rig. */
+static bool layout_fits(const struct rig *rig, const struct suite_test *test)
 {
     bool packed = rig->features & DRV_F_PACKED;
 
-    if ((rig->caps & test->caps) != test->caps)
-        return false;
     return test->layout == SUITE_ANY || packed == (test->layout == SUITE_PACKED);
+}
+
+static bool fits(const struct rig *rig, const struct suite_test *test)
+{
+    return (rig->caps & test->caps) == test->caps && layout_fits(rig, test);
+}
+
+/* In the order of enum rig_caps; the suites' own bits have no names. */
+static const char *const cap_names[] = {
+    "registers",   "counters",    "in the same process",
+    "quiesce",     "migrate",     "crash",
+    "queue reset", "config",      "config interrupt",
+    "status",      "generation",  "queue max",
+    "any kick",    "large areas", "memory ops",
+    "suspend",     "kick data",   "a fresh device for each test",
+};
+
+void suite_left_out(const struct rig *rig, const struct suite_test *const *lists)
+{
+    unsigned wanted[sizeof(cap_names) / sizeof(cap_names[0])] = {0}, count = 0;
+
+    for (unsigned l = 0; lists[l]; l++) {
+        for (const struct suite_test *test = lists[l]; test->id; test++) {
+            unsigned missing = test->caps & ~rig->caps;
+
+            if (!missing || !layout_fits(rig, test))
+                continue;
+            count++;
+            for (unsigned i = 0; i < sizeof(cap_names) / sizeof(cap_names[0]); i++)
+                wanted[i] += missing >> i & 1;
+        }
+    }
+    printf("# %s leaves out %u tests", rig->name, count);
+    for (unsigned i = 0; i < sizeof(cap_names) / sizeof(cap_names[0]); i++) {
+        if (wanted[i])
+            printf("; %u want: %s", wanted[i], cap_names[i]);
+    }
+    printf("\n");
 }
 
 static unsigned list(struct rig *rigs, unsigned count, const struct suite_test *const *lists,

@@ -164,6 +164,8 @@ void io_recycle(struct suite *s);
 
 /* ---- Running ---- */
 
+/* Prints how many tests @rig cannot run, and for want of which caps. */
+void suite_left_out(const struct rig *rig, const struct suite_test *const *lists);
 /* One cmocka group over all rigs; @lists ends with NULL, each list with a NULL id. */
 int suite_main(const char *group, struct rig *rigs, unsigned count,
                const struct suite_test *const *lists, int argc, char **argv);

@@ -66,12 +66,12 @@ compile() {
 copy_modules() {
     local kernel=$1 dest=$2 name file
     for name in "${GUEST_MODULES[@]}"; do
-        file=$(find "$kernel/lib/modules" -name "$name.ko")
+        file=$(find "$kernel" -name "$name.ko" -o -name "$name.ko.xz")
         if [[ $file ]]; then
-            cp "$file" "$dest/"
+            if [[ $file == *.xz ]]; then xz -dc "$file"; else cat "$file"; fi >"$dest/$name.ko"
             echo "$name.ko" >>"$dest/order"
         else
-            grep -q "/$name.ko$" "$kernel"/lib/modules/*/modules.builtin ||
+            grep -q "/$name.ko$" "$(find "$kernel" -name modules.builtin)" ||
                 die "$kernel has no module $name"
         fi
     done
@@ -84,7 +84,7 @@ build_initramfs() {
     kernel=$(kernel_folder "$arch")
     root=$(mktemp -d "$out.XXXXXX")
     mkdir "$root"/{bin,dev,proc,sys,tmp,modules,scenarios}
-    cp "$kernel/bin/busybox" "$root/bin/"
+    cp "$(find "$kernel" -path '*/bin/busybox')" "$root/bin/"
     ln -s busybox "$root/bin/sh"
     install -m 755 "${init:-$here/init}" "$root/init"
     for file in "$here"/*/scenarios.sh; do

@@ -281,9 +281,10 @@ static const struct rig_ops ops = {
 
 #define ALL   (DRV_F_INDIRECT | DRV_F_EVENT_IDX)
 #define PLAIN UINT64_C(0)
-#define CAPS                                                                                 \
-    (RIG_REGISTERS | RIG_COUNTERS | RIG_QUIESCE | RIG_CRASH | RIG_QUEUE_RESET | RIG_CONFIG | \
-     RIG_CONFIG_IRQ | RIG_STATUS | RIG_GENERATION | RIG_QUEUE_MAX | RIG_KICK_ANY | RIG_SUSPEND)
+#define CAPS                                                                                     \
+    (RIG_REGISTERS | RIG_COUNTERS | RIG_QUIESCE | RIG_CRASH | RIG_QUEUE_RESET | RIG_CONFIG |     \
+     RIG_CONFIG_IRQ | RIG_STATUS | RIG_GENERATION | RIG_QUEUE_MAX | RIG_KICK_ANY | RIG_SUSPEND | \
+     RIG_FRESH)
 #define WHOLE RIG_LARGE_AREAS
 
 static const struct rig_kvm usual = {.layout = LAYOUT_V3};

@@ -417,7 +417,7 @@ static const struct rig_ops ops = {
 #define PLAIN UINT64_C(0)
 #define CAPS                                                                                  \
     (RIG_COUNTERS | RIG_QUIESCE | RIG_MIGRATE | RIG_CONFIG | RIG_CONFIG_IRQ | RIG_QUEUE_MAX | \
-     RIG_KICK_ANY)
+     RIG_KICK_ANY | RIG_FRESH)
 #define WHOLE RIG_LARGE_AREAS
 
 static const struct rig_vhost_user usual = {.area = true};

@@ -37,7 +37,7 @@ drop_caches() { sync && echo 3 >/proc/sys/vm/drop_caches; }
 check() {
     command=$1
     shift
-    timeout -s KILL 20 blk_check "$command" "/dev/$name" "$@" || fail "check=$command status=$?"
+    limited blk_check "$command" "/dev/$name" "$@" || fail "check=$command status=$?"
 }
 
 # How often the disk was flushed.

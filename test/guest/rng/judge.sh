@@ -4,7 +4,7 @@
 # What the logs of guests say about the entropy device. Source it after lib.sh.
 # shellcheck disable=SC2154 # which assigns what is said not to be
 
-rng_seed=0x616e79 rng_bytes=1048576
+rng_seed=0x616e79 rng_bytes=${rng_bytes:-1048576}
 
 guest_settings+=(--set "rng.seed=$rng_seed" --set "rng.bytes=$rng_bytes")
 

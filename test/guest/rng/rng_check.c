@@ -2,9 +2,12 @@
 /*
  * Reads the simulated entropy stream as a guest's user space sees it, and proves every byte of it.
  *
- *     rng_check [-s SEED] [-u] FILE BYTES
+ *     rng_check [-s SEED] [-n SEED] [-o] [-u] FILE BYTES
  *
  *     -s SEED  the stream must have this seed (otherwise the first record names it)
+ *     -n SEED  another back end takes over in the middle, whose stream has this seed: from some
+ *              record on it must be that stream, from its beginning
+ *     -o       others are served from the stream, too: any number of records may be missing
  *     -u       read until the device goes away (ENODEV) instead of BYTES bytes; at least BYTES must
  *              have been read by then
  *
@@ -43,8 +46,8 @@
 
 struct stream {
     const char *name;
-    bool seed_known;
-    uint64_t seed;
+    bool seed_known, next_seed_known, taken_over, shared;
+    uint64_t seed, next_seed;
     uint64_t bytes; /* proven so far */
     unsigned begin; /* where in a piece the record begins whose header it holds */
     uint64_t first; /* index in the first piece */
@@ -76,7 +79,7 @@ static uint64_t now_ms(void)
 
 static uint64_t missing_allowed(const struct stream *s)
 {
-    return 1 + (now_ms() - s->began_ms) / RESEED_MS;
+    return s->shared ? UINT64_MAX : 1 + (now_ms() - s->began_ms) / RESEED_MS;
 }
 
 /* Writes what a piece must look like in which record @index begins at byte @begin. */
@@ -122,11 +125,53 @@ static void check_first_piece(struct stream *s, const uint8_t *piece)
     fail(s, "no record of the stream in the first 64 bytes");
 }
 
+/* Do the bytes before the header end a record from @first to @last? */
+static bool ends_one_of(const struct stream *s, const uint8_t *piece, uint64_t first, uint64_t last)
+{
+    for (uint64_t index = first; index <= last; index++)
+        if (agreement(s, piece, index + 1, s->begin) >= s->begin)
+            return true;
+    return false;
+}
+
+/* The record in here is the other back end's, and what ends before it is still the first one's. */
+static bool takes_over(struct stream *s, const uint8_t *piece)
+{
+    uint64_t index = rng_record_get64(piece + s->begin + 8);
+    uint8_t record[RNG_RECORD_SIZE];
+
+    if (!s->next_seed_known || s->taken_over || rng_record_get64(piece + s->begin) != s->next_seed)
+        return false;
+    rng_record_make(record, s->next_seed, index);
+    s->missing += index;
+    if (memcmp(record, piece + s->begin, PIECE - s->begin) != 0 ||
+        s->missing > missing_allowed(s) ||
+        !ends_one_of(s, piece, s->last, s->last + missing_allowed(s)))
+        fail(s, "the stream of seed 0x%" PRIx64 " does not take over from record %" PRIu64 " here",
+             s->next_seed, s->last);
+    s->seed = s->next_seed;
+    s->last = index;
+    s->taken_over = true;
+    return true;
+}
+
 static void check_next_piece(struct stream *s, const uint8_t *piece)
 {
     uint64_t index = rng_record_get64(piece + s->begin + 8);
-    unsigned right = agreement(s, piece, index, s->begin);
+    unsigned right;
 
+    if (takes_over(s, piece))
+        return;
+    right = agreement(s, piece, index, s->begin);
+    /* With others served in between, what ends here need not be the record before. */
+    if (right < s->begin && s->shared && index > s->last &&
+        ends_one_of(s, piece, s->last, index - 1)) {
+        uint8_t mended[PIECE];
+
+        make_piece(mended, s->seed, index, s->begin);
+        memcpy(mended + s->begin, piece + s->begin, PIECE - s->begin);
+        right = agreement(s, mended, index, s->begin);
+    }
     if (right < PIECE)
         fail(s,
              "byte %u of the piece is not what record %" PRIu64 " has (record %" PRIu64
@@ -195,6 +240,8 @@ static void read_and_check(struct stream *s, uint64_t wanted, bool until_gone)
             fail(s, "a read returned %zd bytes", n);
         check(s, buffer, (size_t)n);
     }
+    if (s->next_seed_known && !s->taken_over)
+        fail(s, "the stream of seed 0x%" PRIx64 " never took over", s->next_seed);
     close(fd);
 }
 
@@ -210,7 +257,8 @@ static void report(const struct stream *s)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: rng_check [-s SEED] [-u] FILE BYTES (a multiple of 64, not 0)\n");
+    fprintf(stderr, "usage: rng_check [-s SEED] [-n SEED] [-o] [-u] FILE BYTES (a multiple of 64, "
+                    "not 0)\n");
     return 2;
 }
 
@@ -221,10 +269,15 @@ int main(int argc, char **argv)
     uint64_t wanted;
     int option;
 
-    while ((option = getopt(argc, argv, "s:u")) != -1) {
+    while ((option = getopt(argc, argv, "s:n:ou")) != -1) {
         if (option == 's') {
             s.seed = strtoull(optarg, NULL, 0);
             s.seed_known = true;
+        } else if (option == 'n') {
+            s.next_seed = strtoull(optarg, NULL, 0);
+            s.next_seed_known = true;
+        } else if (option == 'o') {
+            s.shared = true;
         } else if (option == 'u') {
             until_gone = true;
         } else {

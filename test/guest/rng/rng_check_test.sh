@@ -53,6 +53,18 @@ taken_while_shifted() {
         accepts "first 1 last 16 missing 1 " 960
 }
 
+others_between() { { records 0 9 && records 40 9; } | accepts "missing 31 " 1152 -o; }
+others_between_while_shifted() {
+    { records 0 9 | from 32 && records 40 9 | head_of 544; } | accepts "missing 31 " 1088 -o
+}
+taken_over() {
+    { records 0 8 && seed=9 records 0 8; } | accepts "seed 0x9 first 0 last 7 missing 0" 1024 -n 9
+}
+taken_over_while_shifted() {
+    { records 0 9 | from 32 && seed=9 records 0 8 | head_of 480; } |
+        accepts "seed 0x9 first 1 last 7" 1024 -n 9
+}
+
 # --- what no right stream can be ------------------------------------------------------------------
 
 two_missing() { { records 0 9 && records 11 9; } | refuses "2 records missing" 1152; }
@@ -89,6 +101,20 @@ zeroes_from_the_middle() {
 }
 too_short() { records 0 8 | refuses "the stream ends" 1024; }
 goes_on_when_it_should_not() { records 0 32 | refuses "the stream ends, at byte 2048" 64 -u; }
+going_back_with_others() { { records 9 9 && records 2 9; } | refuses "came again" 1152 -o; }
+torn_with_others() {
+    { records 0 9 | from 32 && records 40 1 | head_of 24 && records 41 9; } | refuses "is not what" 1088 -o
+}
+takes_over_too_late() {
+    { records 0 8 && seed=9 records 4 8; } | refuses "does not take over" 1024 -n 9
+}
+never_taken_over() { records 0 16 | refuses "never took over" 1024 -n 9; }
+taken_over_and_back() {
+    { records 0 8 && seed=9 records 0 8 && records 8 8; } | refuses "is not what" 1536 -n 9
+}
+taken_over_in_a_torn_record() {
+    { records 0 9 | from 32 | head_of 520 && seed=9 records 0 8; } | refuses "" 1024 -n 9
+}
 empty() { refuses "the stream ends, at byte 0" 64 </dev/null; }
 no_device() { ! "$work/rng_check" "$work/none" 64 >"$work/said" && grep -q open "$work/said"; }
 odd_length_is_a_usage_error() {
@@ -103,12 +129,15 @@ need_packages gcc libc6-dev
 compile cc "$here/rng_check.c" "$work/rng_check"
 compile cc "$here/rng_stream.c" "$work/rng_stream"
 for name in whole_stream known_seed high_indices early_bytes_taken old_early_bytes_taken \
-    one_taken_by_thread taken_while_shifted; do
+    one_taken_by_thread taken_while_shifted others_between others_between_while_shifted taken_over \
+    taken_over_while_shifted; do
     tap_check "accepts: ${name//_/ }" "$name"
 done
 for name in two_missing one_missing_twice repeated repeated_later swapped torn slipped \
     corrupted_anywhere other_seed seed_changes random_bytes random_from_the_middle zeroes \
-    zeroes_from_the_middle too_short goes_on_when_it_should_not empty no_device \
+    zeroes_from_the_middle too_short goes_on_when_it_should_not going_back_with_others \
+    torn_with_others takes_over_too_late never_taken_over taken_over_and_back \
+    taken_over_in_a_torn_record empty no_device \
     odd_length_is_a_usage_error; do
     tap_check "refuses: ${name//_/ }" "$name"
 done

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What the Arm64 box is made of, fetched or built once and kept in the cache: Debian's Xen tools,
+# kernel and libraries of the suite below, the hypervisor compiled from Debian's source of the same
+# version, and what our own program is linked with. Source it after common.sh, apt.sh and image.sh.
+
+# The tools and the hypervisor have to be of one version. The guest and dom0 run the same kernel.
+XEN_SUITE=trixie
+XEN_VERSION=4.20
+# Nothing newer than what the cross compiler's C library has; the libraries' interfaces are stable.
+LINK_SUITE=bookworm
+
+XEN_PACKAGES=("xen-utils-$XEN_VERSION" xen-utils-common xenstore-utils libxencall1 libxendevicemodel1
+    libxenevtchn1 libxenforeignmemory1 libxengnttab1 libxenhypfs1 "libxenmisc$XEN_VERSION"
+    libxenstore4 libxentoolcore1 libxentoollog1 libc6 libgcc-s1 libfdt1 libyajl2 libuuid1 zlib1g
+    libbz2-1.0 liblzma5 liblzo2-2 libzstd1 libnl-3-200 libnl-route-3-200 libncurses6 libtinfo6
+    meta:linux-image-arm64 busybox-static)
+LINK_PACKAGES=(libxen-dev libxencall1 libxendevicemodel1 libxenevtchn1 libxenforeignmemory1
+    libxengnttab1 libxenstore4 libxentoolcore1 libxentoollog1 libcmocka-dev libcmocka0
+    libinih-dev libinih1)
+
+tools_folder() { printf '%s/xen-arm64\n' "$(anyhv_cache)"; }
+link_folder() { printf '%s/xen-arm64-sysroot\n' "$(anyhv_cache)"; }
+source_folder() { printf '%s/xen-arm64-source\n' "$(anyhv_cache)"; }
+
+# --- the hypervisor ---------------------------------------------------------------------------------
+
+# Debian's own build for Arm has no ioreq servers.
+hypervisor_config() {
+    cat <<'CONFIG'
+CONFIG_EXPERT=y
+CONFIG_UNSUPPORTED=y
+CONFIG_DEBUG=y
+CONFIG_IOREQ_SERVER=y
+CONFIG_GICV3=y
+CONFIG
+}
+
+fetch_source() {
+    local dest=$1 home
+    home=$(anyhv_cache)/apt/$XEN_SUITE-source
+    private_apt_config "$home" "$XEN_SUITE" arm64
+    sed -i 's/^deb /deb-src /' "$home/sources.list"
+    export APT_CONFIG=$home/apt.conf
+    apt-get -q update
+    rm -rf "$dest.new"
+    mkdir -p "$dest.new"
+    (cd "$dest.new" && apt-get -q source --download-only --tar-only xen)
+    mv "$dest.new" "$dest"
+}
+
+xen_source_version() { (cd "$(source_folder)" && echo xen_*.orig.tar.xz) | sed "s/^xen_//; s/\.orig.*//"; }
+
+hypervisor_folder() {
+    local key
+    key=$({ hypervisor_config && xen_source_version; } | sha256sum)
+    printf '%s/xen-arm64-hypervisor-%s\n' "$(anyhv_cache)" "${key:0:16}"
+}
+
+# Debian's patches are to the packaging and the tools.
+build_hypervisor() {
+    local dest=$1 tree=$1.tree make
+    rm -rf "$tree" "$dest.new"
+    mkdir -p "$tree" "$dest.new"
+    tar -x -C "$tree" --strip-components=1 -f "$(source_folder)"/xen_*.orig.tar.xz
+    hypervisor_config >"$tree/xen/arch/arm/configs/anyhv_defconfig"
+    make=(nice make -C "$tree/xen" -j "${ANYHV_JOBS:-$(nproc)}" XEN_TARGET_ARCH=arm64
+        CROSS_COMPILE=aarch64-linux-gnu-)
+    "${make[@]}" anyhv_defconfig
+    grep -qx CONFIG_IOREQ_SERVER=y "$tree/xen/.config"
+    "${make[@]}"
+    cp "$tree/xen/xen" "$dest.new/"
+    mv "$dest.new" "$dest"
+    rm -rf "$tree"
+}
+
+# --- the guests' kernel with grants ------------------------------------------------------------------
+
+KERNEL_SOURCE=linux-source-6.12
+
+kernel_source_folder() { printf '%s/xen-arm64-linux\n' "$(anyhv_cache)"; }
+
+grants_kernel() {
+    local key
+    key=$({ cat "$(anyhv_root)/test/guest/xen/grants.frag" &&
+        cat "$(kernel_source_folder)/.wanted"; } | sha256sum)
+    printf '%s/xen-arm64-kernel-%s\n' "$(anyhv_cache)" "${key:0:16}"
+}
+
+# build_grants_kernel DEST: the headers of graphics and network cards, half of the tree, are left out.
+build_grants_kernel() {
+    local dest=$1 tree=$1.tree fragment make refused
+    fragment=$(anyhv_root)/test/guest/xen/grants.frag
+    rm -rf "$tree" "$dest.new"
+    mkdir -p "$tree" "$dest.new"
+    tar -x -C "$tree" --strip-components=1 --exclude='*/drivers/gpu/*.[ch]' \
+        --exclude='*/drivers/net/*.[ch]' -f "$(kernel_source_folder)/usr/src/$KERNEL_SOURCE.tar.xz"
+    make=(nice make -C "$tree" -j "${ANYHV_JOBS:-$(nproc)}" ARCH=arm64
+        CROSS_COMPILE=aarch64-linux-gnu- KBUILD_BUILD_USER=anyhv KBUILD_BUILD_HOST=anyhv)
+    "${make[@]}" KCONFIG_ALLCONFIG="$fragment" allnoconfig
+    refused=$(grep '^CONFIG_' "$fragment" | grep -vxFf "$tree/.config" || true)
+    [[ -z $refused ]] || die "Kconfig does not honour these lines of grants.frag: $refused"
+    "${make[@]}" Image
+    cp "$tree/arch/arm64/boot/Image" "$dest.new/"
+    mv "$dest.new" "$dest"
+    rm -rf "$tree"
+}
+
+# --------------------------------------------------------------------------------------------------
+
+fetch_box() {
+    local libraries
+    unpack_packages "$(qemu_folder)" "$QEMU_SUITE" "$(dpkg --print-architecture)" \
+        qemu-system-x86 qemu-system-arm qemu-system-common qemu-system-data seabios
+    unpack_packages "$(tools_folder)" "$XEN_SUITE" arm64 "${XEN_PACKAGES[@]}"
+    unpack_packages "$(link_folder)" "$LINK_SUITE" arm64 "${LINK_PACKAGES[@]}"
+    mapfile -t libraries <"$(qemu_folder)/.libraries"
+    unpack_packages "$(kernel_source_folder)" "$XEN_SUITE" arm64 "$KERNEL_SOURCE"
+    need_packages cpio gcc libc6-dev make flex bison bc xz-utils python3 gcc-aarch64-linux-gnu \
+        libc6-dev-arm64-cross "${libraries[@]}"
+    exec 8>"$(source_folder).lock"
+    flock 8
+    [[ -d $(source_folder) ]] ||
+        step "fetching the source of Xen from $XEN_SUITE" fetch_source "$(source_folder)"
+    [[ -d $(hypervisor_folder) ]] ||
+        step "building Xen $(xen_source_version)" build_hypervisor "$(hypervisor_folder)"
+    [[ -d $(grants_kernel) ]] ||
+        step "building a kernel with grants, some minutes" build_grants_kernel "$(grants_kernel)"
+    exec 8>&-
+}
