@@ -11,8 +11,9 @@
  *   reset, stop, close
  *
  * No call creates a thread. mmio may be called by all vCPUs at once, stop by anyone; the others are
- * one thread's at a time. Results: 0 or -errno, unless said otherwise. docs/kvm-ioregionfd.md tells
- * the whole story, test/vmm is a VMM that uses all of it.
+ * one thread's at a time. Results: 0 or -errno, unless said otherwise; -ETIMEDOUT, -EPROTO: the
+ * device process gave no answer or a senseless one, and was left. docs/kvm-ioregionfd.md tells the
+ * whole story, test/vmm is a VMM that uses all of it.
  */
 #ifndef ANYHV_VMM_H
 #define ANYHV_VMM_H
@@ -41,6 +42,7 @@ struct anyhv_vmm_options {
     bool posted;   /* kicks are posted writes among the commands, not ioeventfds */
     enum anyhv_vmm_gone gone;
     enum anyhv_ior_layout layout; /* 0: v3 */
+    uint32_t patience_ms;         /* until a message counts as not answered; 0: 30 s */
     /*
      * The number of the ioctl KVM_SET_IOREGION of a kernel that has it: then register accesses do
      * not leave the kernel. 0: they are forwarded by mmio. No released kernel has it and its
@@ -65,9 +67,8 @@ uint32_t anyhv_vmm_device_id(const struct anyhv_vmm *vmm);
 int anyhv_vmm_memory_add(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size, int fd,
                          uint64_t offset);
 /*
- * Exactly what was added. On return the device does not touch it any more; -ENOENT. -ETIMEDOUT,
- * -EPROTO: it does not answer as it should, or has not ended, and may still touch it; so the
- * connection was ended, and a successor is told of the memory again.
+ * Exactly what was added. On success the device does not touch it any more. -ENOENT; -ETIMEDOUT:
+ * the device process neither says so nor has it ended, so it may; try again, or kill it.
  */
 int anyhv_vmm_memory_remove(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size);
 
@@ -94,13 +95,14 @@ int anyhv_vmm_tend(struct anyhv_vmm *vmm);
 /* How often tend has brought it back. */
 uint32_t anyhv_vmm_revivals(struct anyhv_vmm *vmm);
 
-/* Whoever waits in mmio, tend or for an answer does so no longer (-ECANCELED), and never again. */
+/* Whoever waits in mmio, tend or for an answer (-ECANCELED) does so no longer, and never again. */
 void anyhv_vmm_stop(struct anyhv_vmm *vmm);
 
 /* Nobody may be in any of the calls. NULL is fine. */
 void anyhv_vmm_close(struct anyhv_vmm *vmm);
 
-/* With vm -1: the eventfd that asks for the interrupt, and the one to answer a lowered level with.
+/*
+ * With vm -1: the eventfd that asks for the interrupt, and the one to answer a lowered level with.
  */
 int anyhv_vmm_interrupt_fd(const struct anyhv_vmm *vmm);
 int anyhv_vmm_resample_fd(const struct anyhv_vmm *vmm);

@@ -121,7 +121,7 @@ SUITES = (
         preset="dev",
         programs=("kvm-ioregionfd",),
         quick=True,
-        proves=(("kvm-ioregionfd", "test device", "test driver and kernel, in process"),),
+        proves=(("kvm-ioregionfd", "test device, scmi", "test driver and kernel, in process"),),
     ),
     Suite(
         "kvm",
@@ -313,7 +313,7 @@ SUITES = (
         packages=CMOCKA + ("libxen-dev",),
         preset="xen",
         programs=("xen",),
-        proves=(("xen", "test device", "test driver, in process, Xen's libraries replaced"),),
+        proves=(("xen", "test device, scmi", "test driver, in process, Xen's libraries replaced"),),
     ),
     Suite(
         "guest-xen-arm64",

@@ -85,6 +85,19 @@ anyhv_require_library(FED stdio.h c libc6-dev)
 CMAKE
 tap_check "a module with its library is not" configure_project fed
 
+# scmi_with VALUE: with a libgpiod whose interface is not the one that we know.
+scmi_with() {
+    mkdir -p "$scratch/gpiod"
+    echo 'struct gpiod_line_config *gpiod_line_config_new(void);' >"$scratch/gpiod/gpiod.h"
+    cmake -G Ninja -S . -B "$scratch/scmi-$1" -DANYHV_DEVICES=scmi -DANYHV_TESTS=OFF -DANYHV_SCMI_GPIOD="$1" \
+        -DGPIOD_INCLUDE_DIR="$scratch/gpiod"
+}
+simulates_only() { grep -q 'scmi: reset lines are simulated only' <<<"$(scmi_with "$1" 2>&1)"; }
+tap_check "scmi with GPIO lines is refused without their library, and the package is named" \
+    refuses ANYHV_SCMI_GPIOD libgpiod-dev simulated -- scmi_with ON
+tap_check "scmi takes what there is, and says so" simulates_only AUTO
+tap_check "scmi without GPIO lines says so, too" simulates_only OFF
+
 # --- warnings -------------------------------------------------------------------------------------------
 
 # build_with LINE: builds a library of ours whose source has LINE.

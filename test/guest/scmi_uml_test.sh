@@ -102,4 +102,10 @@ tap_check "and the temperature that the first one made" says scmi_temperature 50
 tap_check "it may not set the clock, and the operator hears of it" says \
     scmi_said "scmi.refused: agent second may not send message 0x5 of protocol 0x14 for resource 0"
 tap_check "this program, too, ends when it is told to" test "$ended" = 0
+
+# The host is this kernel as well: it can simulate lines, which the machine below may have none of.
+guest_case lines
+"${leash[@]}" "${boot_command[@]}" --scenario scmi.lines --log "$log" \
+    --set "scmi.lines=$(realpath "$programs/test/guest/scmi_lines")" 2>"$logs/lines.boot.log" || true
+tap_check "GPIO lines are reset lines, by their names and their numbers" says scmi_lines_moved
 tap_end

@@ -155,7 +155,7 @@ static bool serve(struct fake *f, int *socket)
         return true;
     memcpy(out, &number, sizeof(number));
     mood = mood_of(f);
-    if (mood != FAKE_HANGS && mood != FAKE_SILENT && mood != FAKE_LINGERS)
+    if (mood != FAKE_HANGS && mood != FAKE_LINGERS && mood != FAKE_SILENT)
         fake_mood(f, FAKE_SERVES);
     switch (mood) {
     case FAKE_SHORT:
@@ -171,16 +171,16 @@ static bool serve(struct fake *f, int *socket)
         close(wire);
         *socket = -1;
         return true;
-    case FAKE_LINGERS:
-        shutdown(wire, SHUT_RDWR);
-        while (mood_of(f) == FAKE_LINGERS)
-            usleep(1000);
-        return false;
     case FAKE_DIES:
     case FAKE_SILENT:
         return false;
     case FAKE_HANGS:
         return true;
+    case FAKE_LINGERS:
+        shutdown(wire, SHUT_RDWR);
+        while (mood_of(f) == FAKE_LINGERS)
+            usleep(1000);
+        return false;
     default:
         return send(wire, out, 32, MSG_NOSIGNAL) == 32;
     }

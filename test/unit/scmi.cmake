@@ -10,7 +10,8 @@ endif()
 if(TARGET anyhv_scmi_host)
     anyhv_add_test(test_scmi_host SOURCES test_scmi_host.c LIBRARIES anyhv_scmi_host)
     target_link_options(test_scmi_host PRIVATE -Wl,--wrap=read) # a file that hangs is the test's
-    if(ANYHV_SCMI_GPIOD)
+    get_target_property(gpiod anyhv_scmi_host ANYHV_GPIOD)
+    if(gpiod)
         anyhv_add_test(test_scmi_gpiod SOURCES test_scmi_gpiod.c LIBRARIES anyhv_scmi_host)
         target_include_directories(test_scmi_gpiod PRIVATE "${GPIOD_INCLUDE_DIR}")
         foreach(name chip_open_lookup chip_close chip_num_lines chip_get_line chip_find_line

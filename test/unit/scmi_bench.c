@@ -436,6 +436,6 @@ bool bench_event(struct bench_guest *g)
 void bench_expect_event(struct bench_guest *g, const uint32_t *words, unsigned n)
 {
     if (!bench_event(g))
-        fail_msg("no event");
+        fail_msg("%s", "no event");
     expect_words(g->event, g->nevent, words, n);
 }

@@ -141,6 +141,9 @@ static void wrong_files(void **state)
         {"[clock a]\nrates = 1X\n", "2: [clock a] rates: '1X' is not"},
         {"[clock a]\nrates = 0\n", "2: [clock a] rates: '0' is not"},
         {"[clock a]\nrates = -1\n", "2: [clock a] rates: '-1' is not"},
+        {"[clock a]\nrates = 010\n", "2: [clock a] rates: '010' is not"},
+        {"[clock a]\nrates = 1\ndevice = +1\n", "3: [clock a] device: '+1' is not"},
+        {"[sensor a]\ntype = 2\nscale = -010\n", "3: [sensor a] scale: '-010' is not"},
         {"[clock a]\nrates = 99999999999999999999\n", "2: [clock a] rates:"},
         {"[clock a]\nrates = 2000G\n", "2: [clock a] rates:"},
         {"[clock a]\nrates = 1M\nrange = 1 2 1\n", "3: [clock a] range: '1 2 1' is not possible"},
@@ -171,6 +174,8 @@ static void wrong_files(void **state)
         {"[sensor s]\ntype=2\nfile=/x\nvalue=1 2\n[agent x]\n", "1: [sensor s]: a sensor that is"},
         {"[agent x]\nclocks = a\n", "2: [agent x] clocks: 'a' is not clocks that are"},
         {"[clock a]\nrates=1\n[agent x]\nclocks = a a\n", "4: [agent x] clocks:"},
+        {"[clock a]\nrates=1\n[clock b]\nrates=1\n[agent x]\nclocks = a a\n",
+         "6: [agent x] clocks:"},
         {"[clock a]\nrates=1\n[agent x]\nclocks = a:write\n", "4: [agent x] clocks:"},
         {"[reset a]\n[agent x]\nresets = a a\n", "3: [agent x] resets:"},
         {"[reset a]\n[agent x]\nresets = b\n", "3: [agent x] resets:"},
@@ -207,7 +212,7 @@ static void too_many(void **state)
                  {"[sensor c%u]\ntype = 2\n", 32},
                  {"[reset c%u]\nlatency-us = 1\n", 32},
                  {"[agent c%u]\ntrusted = no\n", 8}};
-    char text[2000];
+    char text[2000], says[32];
 
     (void)state;
     for (unsigned k = 0; k < 4; k++) {
@@ -222,7 +227,8 @@ static void too_many(void **state)
             at += snprintf(text + at, sizeof(text) - (size_t)at, "%s", section);
         }
         assert_null(read_text(text));
-        assert_non_null(strstr(why, "there can be"));
+        snprintf(says, sizeof(says), "there can be %u ", kinds[k].most);
+        assert_non_null(strstr(why, says));
     }
 }
 
@@ -348,6 +354,89 @@ static void sensor_file_that_never_was(void **state)
     anyhv_loop_free(loop);
 }
 
+/* ---- a sysfs of the test's ---- */
+
+static char sysfs[] = "/tmp/anyhv-sysfs-XXXXXX";
+
+static void sysfs_file(const char *name, const char *text)
+{
+    char path[64];
+    FILE *stream;
+
+    snprintf(path, sizeof(path), "%s/%s", sysfs, name);
+    stream = fopen(path, "we");
+    assert_non_null(stream);
+    assert_true(fputs(text, stream) >= 0);
+    assert_int_equal(fclose(stream), 0);
+}
+
+/* What hwmon says is taken as it is; IIO's raw values are made values of the sensor's unit and
+ * scale. */
+static void sensors_of_sysfs(void **state)
+{
+    static const struct {
+        const char *name, *text;
+    } files[] = {
+        {"temp1_input", "41500\n"},     {"in_temp_raw", "1024\n"},
+        {"in_temp_offset", "-274.5\n"}, {"in_temp_scale", "31.25\n"},
+        {"in_voltage3_raw", "-2000\n"}, {"in_voltage_scale", "0.805664062\n"},
+        {"in_accel_x_raw", "-1000\n"},  {"in_accel_scale", "0.009582\n"},
+        {"in_accel_x_offset", "0\n"},   {"in_current0_raw", "7\n"},
+    };
+    static const struct {
+        const char *type, *scale, *file;
+        int64_t value;
+    } sensors[] = {
+        {"temperature", "-3", "temp1_input", 41500},
+        {"temperature", "-3", "in_temp_raw", 23422}, /* 749.5 * 31.25, in thousandths */
+        {"temperature", "0", "in_temp_raw", 23},
+        {"voltage", "-6", "in_voltage3_raw", -1611328},
+        {"acceleration", "-3", "in_accel_x_raw", -9582}, /* of m/s^2, which IIO does not divide */
+        {"current", "-3", "in_current0_raw", 7},
+    };
+    enum {
+        SENSORS = sizeof(sensors) / sizeof(sensors[0])
+    };
+    struct anyhv_loop *loop = anyhv_loop_new();
+    struct anyhv_scmi_board *board;
+    char text[2000] = "[platform]\nsample-ms = 1\n";
+
+    (void)state;
+    assert_non_null(mkdtemp(sysfs));
+    for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        sysfs_file(files[i].name, files[i].text);
+    for (unsigned i = 0; i < SENSORS; i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text),
+                 "[sensor s%u]\ntype = %s\nscale = %s\nfile = %s/%s\n", i, sensors[i].type,
+                 sensors[i].scale, sysfs, sensors[i].file);
+    strcat(text, "[agent a]\n");
+    board = started(loop, text);
+    while (anyhv_scmi_board_platform(board)->sensors[SENSORS - 1].failed)
+        anyhv_loop_turn(loop, -1);
+    for (unsigned i = 0; i < SENSORS; i++) {
+        const struct anyhv_scmi_sensor *sensor = &anyhv_scmi_board_platform(board)->sensors[i];
+
+        assert_false(sensor->failed);
+        if (sensor->value[0] != sensors[i].value)
+            fail_msg("sensor %u is %lld", i, (long long)sensor->value[0]);
+    }
+    sysfs_file("in_temp_raw", "1e300\n"); /* a number, but no value */
+    anyhv_log_sink(keep_line, NULL);
+    while (!anyhv_scmi_board_platform(board)->sensors[1].failed)
+        anyhv_loop_turn(loop, -1);
+    anyhv_log_sink(NULL, NULL);
+    assert_non_null(strstr(logged, "no number can be read from"));
+    anyhv_scmi_board_free(board);
+    anyhv_loop_free(loop);
+    for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        char path[64];
+
+        snprintf(path, sizeof(path), "%s/%s", sysfs, files[i].name);
+        unlink(path);
+    }
+    rmdir(sysfs);
+}
+
 /* ---- a file that hangs ---- */
 
 static pthread_t loop_thread;
@@ -398,6 +487,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(sensor_file),
     cmocka_unit_test(agents_of_guests),
     cmocka_unit_test(sensor_file_that_never_was),
+    cmocka_unit_test(sensors_of_sysfs),
     cmocka_unit_test(the_end_while_a_file_hangs),
 };
 

@@ -27,7 +27,7 @@ static struct anyhv_class make_class(enum test_variant variant, const struct any
     };
 }
 
-static int start(struct backend *b, const char *const *args)
+static int start(struct backend *b, const char *const *args, const void *class_options)
 {
     char *argv[16] = {(char *)(uintptr_t) "backend"};
     int argc = 1;
@@ -40,6 +40,8 @@ static int start(struct backend *b, const char *const *args)
     b->server.cls = &b->cls;
     b->server.options = b->options;
     b->server.loop = anyhv_loop_new();
+    if (b->cls.open && b->cls.open(b->server.loop, class_options, &b->server.host))
+        abort();
     b->running = true;
     return anyhv_hv_xen.start(&b->server);
 }
@@ -50,7 +52,7 @@ int backend_start(struct backend *b, const char *const *args)
 
     memset(b, 0, sizeof(*b));
     b->cls = make_class(TEST_PLAIN, &defaults);
-    return start(b, args);
+    return start(b, args, NULL);
 }
 
 void backend_start_variant(struct backend *b, enum test_variant variant,
@@ -59,7 +61,15 @@ void backend_start_variant(struct backend *b, enum test_variant variant,
     memset(b, 0, sizeof(*b));
     b->cls = make_class(variant, limits);
     b->server.withhold = withhold;
-    assert_int_equal(start(b, NULL), ANYHV_OK);
+    assert_int_equal(start(b, NULL, NULL), ANYHV_OK);
+    backend_turn(b);
+}
+
+void backend_serve(struct backend *b, const struct anyhv_class *cls, const void *class_options)
+{
+    memset(b, 0, sizeof(*b));
+    b->cls = *cls;
+    assert_int_equal(start(b, NULL, class_options), ANYHV_OK);
     backend_turn(b);
 }
 
@@ -77,6 +87,8 @@ void backend_stop(struct backend *b)
         return;
     anyhv_hv_xen.stop(&b->server);
     assert_null(b->server.instances);
+    if (b->cls.close)
+        b->cls.close(b->server.host);
     anyhv_loop_free(b->server.loop);
     free(b->options);
     b->running = false;

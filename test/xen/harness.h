@@ -33,6 +33,8 @@ struct backend {
 int backend_start(struct backend *b, const char *const *args);
 void backend_start_variant(struct backend *b, enum test_variant variant,
                            const struct anyhv_limits *limits, uint64_t withhold);
+/* One that serves another class than the test device. */
+void backend_serve(struct backend *b, const struct anyhv_class *cls, const void *class_options);
 /* Turns until nothing is left to be done. */
 void backend_turn(struct backend *b);
 void backend_stop(struct backend *b);

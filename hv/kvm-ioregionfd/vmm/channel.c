@@ -3,6 +3,7 @@
 #include "vmm_private.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,9 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 30000 /* for an answer: a device may have to finish what it has in work */
-#define HANG_UP_MS  1000  /* for the end of one that was told to end, or is dying */
-#define MAX_FDS     2
+#define MAX_FDS 2
 
 union control {
     struct cmsghdr align;
@@ -24,14 +23,14 @@ static const int results[] = {
     [ANYHV_IOR_MOMENT] = -EBUSY, [ANYHV_IOR_NORES] = -ENOSPC,
 };
 
-int anyhv_vmm_channel_connect(const char *path)
+int anyhv_vmm_channel_connect(const struct anyhv_vmm_options *options)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     int fd, rc;
 
-    if (strlen(path) >= sizeof(addr.sun_path))
+    if (strlen(options->path) >= sizeof(addr.sun_path))
         return -ENAMETOOLONG;
-    memcpy(addr.sun_path, path, strlen(path));
+    memcpy(addr.sun_path, options->path, strlen(options->path));
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
@@ -99,16 +98,19 @@ static int64_t now_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* Until something is there; neither signals nor bytes that come one by one move the deadline. */
-static int await(const struct anyhv_vmm *vmm, int socket, int64_t deadline)
+/*
+ * Until one of @events is there, or the peer has hung up; neither signals nor bytes that come one
+ * by one move the deadline.
+ */
+static int await(const struct anyhv_vmm *vmm, int socket, short events, int64_t deadline)
 {
-    struct pollfd fds[2] = {{.fd = socket, .events = POLLIN}, {.fd = vmm->stop, .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = socket, .events = events}, {.fd = vmm->stop, .events = POLLIN}};
     int n;
 
     do {
         int64_t left = deadline - now_ms();
 
-        n = left > 0 ? poll(fds, 2, (int)left) : 0;
+        n = left > 0 ? poll(fds, 2, left > INT_MAX ? INT_MAX : (int)left) : 0;
     } while (n < 0 && errno == EINTR);
     if (n <= 0)
         return -ETIMEDOUT;
@@ -117,7 +119,7 @@ static int await(const struct anyhv_vmm *vmm, int socket, int64_t deadline)
 
 static int receive(const struct anyhv_vmm *vmm, int socket, struct anyhv_ior_message *m, int *fd)
 {
-    int64_t deadline = now_ms() + PATIENCE_MS;
+    int64_t deadline = now_ms() + vmm->options.patience_ms;
     size_t have = 0;
 
     *fd = -1;
@@ -128,7 +130,7 @@ static int receive(const struct anyhv_vmm *vmm, int socket, struct anyhv_ior_mes
                              .msg_iovlen = 1,
                              .msg_control = control.bytes,
                              .msg_controllen = sizeof(control.bytes)};
-        int rc = await(vmm, socket, deadline);
+        int rc = await(vmm, socket, POLLIN, deadline);
         ssize_t n = rc ? -1 : recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
 
         if (!rc && n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -143,15 +145,9 @@ static int receive(const struct anyhv_vmm *vmm, int socket, struct anyhv_ior_mes
     return 0;
 }
 
-bool anyhv_vmm_channel_ended(int socket)
+int anyhv_vmm_channel_ended(const struct anyhv_vmm *vmm)
 {
-    struct pollfd peer = {.fd = socket};
-    int n;
-
-    do {
-        n = poll(&peer, 1, HANG_UP_MS);
-    } while (n < 0 && errno == EINTR);
-    return n > 0;
+    return await(vmm, vmm->socket, 0, now_ms() + vmm->options.patience_ms);
 }
 
 /* The answer is in *@m, its descriptor in *@answer_fd unless that is NULL. */

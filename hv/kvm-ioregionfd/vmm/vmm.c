@@ -12,7 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define AGAIN_MS 10 /* between looks for a successor */
+#define AGAIN_MS    10    /* between looks for a successor */
+#define PATIENCE_MS 30000 /* a device may have to finish what it has in work */
 
 void anyhv_vmm_fd_close(int *fd)
 {
@@ -51,7 +52,7 @@ static int meet(struct anyhv_vmm *vmm)
 {
     int rc;
 
-    vmm->socket = anyhv_vmm_channel_connect(vmm->options.path);
+    vmm->socket = anyhv_vmm_channel_connect(&vmm->options);
     if (vmm->socket < 0)
         return vmm->socket;
     rc = anyhv_vmm_channel_hello(vmm, vmm->socket);
@@ -68,6 +69,8 @@ int anyhv_vmm_open(struct anyhv_vmm **out, const struct anyhv_vmm_options *optio
     vmm->options = *options;
     if (!vmm->options.layout)
         vmm->options.layout = ANYHV_IOR_LAYOUT_V3;
+    if (!vmm->options.patience_ms)
+        vmm->options.patience_ms = PATIENCE_MS;
     vmm->socket = vmm->state = vmm->wire = vmm->irq = vmm->resample = vmm->stop = -1;
     pthread_mutex_init(&vmm->control, NULL);
     pthread_mutex_init(&vmm->lock, NULL);
@@ -144,22 +147,21 @@ static void gone(struct anyhv_vmm *vmm)
 }
 
 /*
- * With `control`, or by the one who tends. The end of one socket is that of both, and whoever waits
- * at either of them, on either side, is told.
+ * With control, or by the one who tends. The end of one socket is that of both, so that the device
+ * process notices if it lives.
  */
-static void lost(struct anyhv_vmm *vmm)
+static void leave(struct anyhv_vmm *vmm)
 {
-    shutdown(vmm->socket, SHUT_WR); /* its own half tells when it has let go */
+    /* Only our half: its own tells when it has let go. */
+    shutdown(vmm->socket, SHUT_WR);
+    /* Without the lock: a vCPU that waits for an answer has it. */
     shutdown(vmm->wire, SHUT_RDWR);
     pthread_mutex_lock(&vmm->lock);
     gone(vmm);
     pthread_mutex_unlock(&vmm->lock);
 }
 
-/*
- * The device serves from now on; @wire becomes ours. With `control`: what is said to the device
- * reaches either its list of memory before START, or itself.
- */
+/* The device serves from now on; @wire becomes ours. With control: it knows all the memory. */
 static void served(struct anyhv_vmm *vmm, int wire)
 {
     pthread_mutex_lock(&vmm->lock);
@@ -208,7 +210,7 @@ static bool stopped(const struct anyhv_vmm *vmm, int ms)
 
 static int revive(struct anyhv_vmm *vmm)
 {
-    int socket = anyhv_vmm_channel_connect(vmm->options.path), wire, rc;
+    int socket = anyhv_vmm_channel_connect(&vmm->options), wire, rc;
 
     if (socket < 0)
         return socket;
@@ -222,10 +224,9 @@ static int revive(struct anyhv_vmm *vmm)
         anyhv_vmm_fd_close(&vmm->socket);
         vmm->socket = socket;
         served(vmm, wire);
+        __atomic_add_fetch(&vmm->revivals, 1, __ATOMIC_RELAXED);
     }
     pthread_mutex_unlock(&vmm->control);
-    if (!rc)
-        __atomic_add_fetch(&vmm->revivals, 1, __ATOMIC_RELAXED);
     return rc;
 }
 
@@ -243,7 +244,7 @@ static void watch(struct anyhv_vmm *vmm)
     while (poll(fds, 3, -1) < 0 && errno == EINTR)
         ;
     if (fds[1].revents || fds[2].revents)
-        lost(vmm);
+        leave(vmm);
 }
 
 int anyhv_vmm_tend(struct anyhv_vmm *vmm)
@@ -263,13 +264,15 @@ int anyhv_vmm_tend(struct anyhv_vmm *vmm)
 /* ---- memory and reset ---- */
 
 /*
- * Of a message that could not be delivered: a successor will be told all that there is. Without a
- * proper answer nobody knows what was done, and a late one would be taken for the next message's.
+ * What became of a message. If the sockets are good for nothing more, both end; whoever comes next
+ * is told all that there is. That is as good as having been delivered where the process was gone
+ * already.
  */
 static int unless_gone(struct anyhv_vmm *vmm, int rc)
 {
-    if (rc == -ECONNRESET || rc == -ETIMEDOUT || rc == -EPROTO)
-        lost(vmm);
+    if (rc != -ECONNRESET && rc != -ETIMEDOUT && rc != -EPROTO)
+        return rc;
+    leave(vmm);
     return rc == -ECONNRESET ? 0 : rc;
 }
 
@@ -314,8 +317,8 @@ static int drop(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size)
         return -ENOENT;
     if (life_of(vmm) == VMM_SERVED)
         rc = unless_gone(vmm, anyhv_vmm_channel_remove(vmm, &vmm->memory[i]));
-    else if (life_of(vmm) == VMM_GONE && !anyhv_vmm_channel_ended(vmm->socket))
-        rc = -ETIMEDOUT;
+    else if (life_of(vmm) == VMM_GONE)
+        rc = anyhv_vmm_channel_ended(vmm);
     if (rc)
         return rc;
     close(vmm->memory[i].fd);

@@ -44,14 +44,16 @@ struct anyhv_vmm {
     uint32_t revivals;
 };
 
+/* ---- channel.c: the handshake ---- */
+
 /*
- * ---- channel.c: the handshake; 0 or -errno. -ECONNRESET: the device process is gone; -ETIMEDOUT:
- * it does not answer; -EPROTO: it answers nonsense; -ECANCELED: stop was called ----
+ * All of these: 0 or -errno. -ECONNRESET, -ETIMEDOUT and -EPROTO mean that the socket is good for
+ * nothing more: the device process is gone, silent, or says nonsense. -ECANCELED: stop was called.
  */
 /* Never waits. -EAGAIN: too many others do. */
-int anyhv_vmm_channel_connect(const char *path);
-/* Has the device process hung up, and so nothing of the guest's any more? Waits a second. */
-bool anyhv_vmm_channel_ended(int socket);
+int anyhv_vmm_channel_connect(const struct anyhv_vmm_options *options);
+/* Waits for the device process to hang up: from then on it has nothing of the guest's any more. */
+int anyhv_vmm_channel_ended(const struct anyhv_vmm *vmm);
 /* HELLO; fills device_id and queues. */
 int anyhv_vmm_channel_hello(struct anyhv_vmm *vmm, int socket);
 int anyhv_vmm_channel_add(const struct anyhv_vmm *vmm, int socket, const struct vmm_memory *memory);

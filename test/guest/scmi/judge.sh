@@ -37,3 +37,9 @@ scmi_reset_twice() {
     [[ $(sed -n 's/.*scmi.reset: reset usb: //p' "$logs/$case_name.scmi.log" | xargs) == \
         "asserted deasserted asserted deasserted" ]]
 }
+
+# The line is asserted when it is low; an autonomous reset without length is over at once.
+scmi_lines_moved() {
+    [[ $(value scmi.lines assert) == 0,0 && $(value scmi.lines deassert) == 0,1 &&
+        $(value scmi.lines autonomous) == 0,1 && $(mark scmi.lines) == *"Device or resource busy"* ]]
+}

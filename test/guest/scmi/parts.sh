@@ -3,7 +3,8 @@
 #
 # What the arm64 guest with SCMI is made of: a stock Debian kernel of the suite below, and what of SCMI
 # Debian leaves out, compiled from its own source: the transport over virtio and the driver for hwmon; besides,
-# our modules. Fetched and built once. Source it after common.sh, apt.sh and image.sh.
+# our modules. Fetched and built once. Source it after common.sh, apt.sh and lib.sh.
+# shellcheck disable=SC2154 # which assigns here_guest
 
 SCMI_SUITE=bookworm-backports # the first whose kernel has a transport apart
 SCMI_SOURCE=linux-source-6.12

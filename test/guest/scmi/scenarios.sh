@@ -7,6 +7,10 @@
 #   scmi.hwmon      reads the temperature until it is what the clock makes of it
 #   scmi.iio        has ten updates of an accelerometer sent to it
 #   scmi.consumer   sets a clock, hears of a trip point in both directions, moves a reset line
+#
+# and one in which the guest's kernel is the host, of a platform whose reset line is a line of gpio-sim:
+#
+#   scmi.lines      runs lines.c, which sees what becomes of the line
 
 scmi_protocols() {
     wait_for scmi-virtio bound_device scmi-virtio
@@ -73,4 +77,35 @@ scmi_consumer() {
         consume reset $what
     done
     mark scmi.consumer "rate=$(cat $consumer/rate)"
+}
+
+# sim_chip: gpio-sim's, with a line that has a name, and one that is taken.
+sim_chip() {
+    sim=/sys/kernel/config/gpio-sim/scmi
+    mount -t configfs config /sys/kernel/config || fail reason=configfs
+    mkdir -p $sim/bank/line1 $sim/bank/line2/hog || fail reason=gpio-sim
+    echo 4 >$sim/bank/num_lines
+    echo board >$sim/bank/label
+    echo usb-reset >$sim/bank/line1/name
+    echo 1 >$sim/live || fail reason=live
+}
+
+# lines LINE: the program, which lies in the host's file system, as do the libraries that it needs.
+lines() {
+    printf '[reset usb]\nline = board %s\nactive-low = yes\n[agent first]\nresets = usb\n' "$1" >/tmp/board.conf
+    chroot /host "$(setting scmi.lines none)" /proc/1/root/tmp/board.conf "$(echo /sys/devices/platform/gpio-sim*/gpiochip*/sim_gpio1/value)"
+}
+
+scmi_lines() {
+    sim_chip
+    mkdir /host
+    mount -t hostfs host /host || fail reason=hostfs
+    for folder in dev proc sys; do
+        mount --bind /$folder /host/$folder
+    done
+    lines usb-reset >/tmp/named 2>&1 || fail "said='$(cat /tmp/named)'"
+    lines 1 >/tmp/numbered 2>&1 || fail "said='$(cat /tmp/numbered)'"
+    cmp /tmp/named /tmp/numbered || fail reason=numbered
+    lines 2 >/tmp/taken 2>&1 && fail reason=taken
+    mark scmi.lines "$(xargs </tmp/named) taken='$(grep -o 'line 2 of board:.*' /tmp/taken)'"
 }

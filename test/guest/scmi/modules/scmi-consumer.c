@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * A module of the guest's kernel: a consumer of clocks, reset lines and trip points, for want of one that
- * a kernel brings along and a script can tell what to do. It is a driver of the sensor protocol; the
- * protocol's node in the device tree has the clock and the reset line. In /sys/kernel/debug/scmi-consumer:
+ * A module of the guest's kernel: a consumer of clocks, reset lines and trip points, for want of
+ * one that a kernel brings along and a script can tell what to do. It is a driver of the sensor
+ * protocol; the protocol's node in the device tree has the clock and the reset line. In
+ * /sys/kernel/debug/scmi-consumer:
  *
  *   rate    of the clock: read, or set
  *   enable  the clock is wanted
