@@ -3,9 +3,9 @@
 #include "count.h"
 #include "rounds.h"
 
+#include <anyhv/linux/args.h>
 #include <argp.h>
 #include <err.h>
-#include <errno.h>
 #include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
@@ -91,18 +91,6 @@ static void add_peers(struct argp_state *state, struct options *o, const char *p
                    pattern);
 }
 
-static unsigned rounds(struct argp_state *state, const char *text)
-{
-    char *end;
-    unsigned long value;
-
-    errno = 0;
-    value = strtoul(text, &end, 10);
-    if (errno || end == text || *end || text[0] == '-' || value > ROUNDS_MAX)
-        argp_error(state, "--rounds: '%s' is not a number from 0 to %d", text, ROUNDS_MAX);
-    return (unsigned)value;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
@@ -127,7 +115,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         add_peers(state, o, arg);
         return 0;
     case 'r':
-        o->rounds = rounds(state, arg);
+        o->rounds = (unsigned)anyhv_arg_number(state, "rounds", arg, 0, ROUNDS_MAX);
         return 0;
     case 'j':
         o->json = arg;

@@ -80,7 +80,8 @@ static double compare(struct column *column, const struct column *limit, unsigne
     return quantile(column->ratio, rounds, 0.5);
 }
 
-/* Two threads are disturbed for long by being scheduled apart: the rounds in which they were not.
+/*
+ * Two threads are disturbed for long by being scheduled apart: the rounds in which they were not.
  */
 static double compare_threads(struct column *column, struct column *limit, unsigned rounds)
 {

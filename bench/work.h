@@ -6,9 +6,10 @@
  *   c1   one writable descriptor. The device writes the next word of a counter, as an entropy
  *        device fills a buffer; with -copy: all of it, the word first.
  *   c2   a readable header of 16 bytes, a writable descriptor. The device reads the header and
- * writes one word that follows from it; with -copy: fills the buffer, the word first. c3   a
- * readable header, readable data, a writable answer of 4 bytes. The device reads the header and
- * writes the answer; with -copy: reads the data too, and its last word is part of the answer.
+ *        writes one word that follows from it; with -copy: fills the buffer, the word first.
+ *   c3   a readable header, readable data, a writable answer of 4 bytes. The device reads the
+ *        header and writes the answer; with -copy: reads the data too, and its last word is part of
+ *        the answer.
  *
  * Without -copy the data are only described and translated, as for a device that hands them on.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The block device as a program serves it: options, the disk, one model per guest. */
 #include <anyhv/devices/blk_host.h>
-#include <errno.h>
+#include <anyhv/linux/args.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,41 +61,13 @@ static const struct argp_option argp_options[] = {
     {0},
 };
 
-/* A whole number from @min to @max, or the end of the program with a message. */
-static uint64_t number(struct argp_state *state, const char *option, const char *text, uint64_t min,
-                       uint64_t max)
-{
-    char *end;
-    unsigned long long value;
-
-    errno = 0;
-    value = strtoull(text, &end, 0);
-    if (errno || end == text || *end || text[0] == '-' || value < min || value > max)
-        argp_error(state, "--%s: '%s' is not a number from %llu to %llu", option, text,
-                   (unsigned long long)min, (unsigned long long)max);
-    return value;
-}
-
-/* 512, 64K, 16M ...: whole sectors. */
 static uint64_t parse_size(struct argp_state *state, const char *text)
 {
-    static const char units[] = "KMGT";
-    const char *unit;
-    char *end;
-    unsigned long long value;
-    unsigned shift = 0;
+    uint64_t size = anyhv_arg_size(state, "size", text, ANYHV_BLK_SECTOR, INT64_MAX);
 
-    errno = 0;
-    value = strtoull(text, &end, 0);
-    unit = end > text && *end ? strchr(units, *end) : NULL;
-    if (unit) {
-        shift = 10 * (unsigned)(unit - units + 1);
-        end++;
-    }
-    if (errno || end == text || *end || text[0] == '-' || value == 0 ||
-        value > (unsigned long long)INT64_MAX >> shift || (value << shift) % ANYHV_BLK_SECTOR)
+    if (size % ANYHV_BLK_SECTOR)
         argp_error(state, "--size: '%s' is not a size in whole sectors of 512 bytes", text);
-    return value << shift;
+    return size;
 }
 
 static const char *parse_serial(struct argp_state *state, const char *text)
@@ -130,10 +102,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->serial = parse_serial(state, arg);
         return 0;
     case OPT_QUEUES:
-        o->queues = (uint16_t)number(state, "queues", arg, 1, MAX_QUEUES);
+        o->queues = (uint16_t)anyhv_arg_number(state, "queues", arg, 1, MAX_QUEUES);
         return 0;
     case OPT_DELAY:
-        o->delay_us = (uint32_t)number(state, "delay-us", arg, 0, MAX_DELAY_US);
+        o->delay_us = (uint32_t)anyhv_arg_number(state, "delay-us", arg, 0, MAX_DELAY_US);
         return 0;
     case ARGP_KEY_END:
         if (o->image && o->size)

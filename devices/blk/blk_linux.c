@@ -89,7 +89,8 @@ static bool punch(struct anyhv_blk_linux *disk, struct anyhv_blk_job *job, int *
     return true;
 }
 
-/* The file became shorter than the disk, or its file system is full: zero pages are in its place.
+/*
+ * The file became shorter than the disk, or its file system is full: zero pages are in its place.
  */
 static int check_lost(struct anyhv_blk_linux *disk)
 {
@@ -101,7 +102,8 @@ static int check_lost(struct anyhv_blk_linux *disk)
     return ANYHV_E_IO;
 }
 
-/* A slice, or all. After a failure of ours a read goes on to its end, that its bytes are defined.
+/*
+ * A slice, or all. After a failure of ours a read goes on to its end, that its bytes are defined.
  */
 static int move(struct anyhv_blk_linux *disk, struct anyhv_blk_job *job, struct anyhv_req *req)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The I2C adapter model, section 5.20. Freestanding.
+ * The I2C adapter model, section 5.16. Freestanding.
  *
  * Requests are held in the order they come. The oldest of them are gathered into a group, as far as
  * FAIL_NEXT joins them; the group becomes one transfer, and when that has ended they are answered.
- * One group at a time: requests of one queue are processed in order, section 5.20.6.2, and what a
+ * One group at a time: requests of one queue are processed in order, section 5.16.6.4, and what a
  * guest can keep busy is bounded by one transfer and ANYHV_I2C_REQUESTS.
  *
  * All or nothing: if anything is wrong with a request, no request of its group reaches the bus.
@@ -12,9 +12,9 @@
 #include <anyhv/devices/i2c.h>
 #include <anyhv/port.h>
 
-#define F_ZERO_LENGTH_REQUEST ANYHV_F(0) /* section 5.20.3: mandatory */
+#define F_ZERO_LENGTH_REQUEST ANYHV_F(0) /* section 5.16.3: mandatory */
 
-/* Section 5.20.6. */
+/* Section 5.16.6. */
 enum {
     FLAG_FAIL_NEXT = 1,
     FLAG_M_RD = 2,

@@ -3,6 +3,7 @@
 #include "i2c_text.h"
 
 #include <anyhv/devices/i2c_host.h>
+#include <anyhv/linux/args.h>
 #include <anyhv/linux/log.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #define MAX_BUSES      16u
 #define MAX_ADDRS      128u
 #define NAME_LEN       128u
-#define MAX_TIMEOUT_MS 3600000ul
+#define MAX_TIMEOUT_MS 3600000u
 #define NS_PER_MS      UINT64_C(1000000)
 
 /* One --device or --simulate. */
@@ -100,7 +101,6 @@ static void parse_device(struct argp_state *state, struct options *o, const char
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
-    unsigned long value = 0;
 
     switch (key) {
     case OPT_DEVICE:
@@ -110,10 +110,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         add_bus(state, o)->file = arg;
         return 0;
     case OPT_TIMEOUT:
-        if (!anyhv_i2c_number(arg, 1, MAX_TIMEOUT_MS, &value))
-            argp_error(state, "--timeout-ms: '%s' is not a number from 1 to %lu", arg,
-                       MAX_TIMEOUT_MS);
-        o->timeout_ms = (unsigned)value;
+        o->timeout_ms = (unsigned)anyhv_arg_number(state, "timeout-ms", arg, 1, MAX_TIMEOUT_MS);
         return 0;
     case ARGP_KEY_END:
         if (!o->buses)

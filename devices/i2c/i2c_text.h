@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers and addresses as people write them, on command lines and in files. */
+/* Addresses as people write them, on command lines and in files. */
 #ifndef ANYHV_DEVICES_I2C_TEXT_H
 #define ANYHV_DEVICES_I2C_TEXT_H
 
@@ -9,8 +9,7 @@
 /* For messages: what an address may be. Those with 10 bits are as Linux writes them. */
 #define I2C_ADDRESSES "0x00 to 0x77, or 0xa000 to 0xa3ff for one of 10 bits"
 
-/* All of @text is a whole number from @min to @max. */
-bool anyhv_i2c_number(const char *text, unsigned long min, unsigned long max, unsigned long *value);
+/* False: @text is none. */
 bool anyhv_i2c_address(const char *text, uint16_t *addr);
 
 #endif

@@ -6,13 +6,15 @@
 #include <anyhv/devices/scmi_host.h>
 #include <anyhv/linux/worker.h>
 
+/* Macros, not an enum: messages have them in their text. */
+#define BOARD_CLOCKS    32
+#define BOARD_SENSORS   32
+#define BOARD_RESETS    32
+#define BOARD_AGENTS    8
+#define BOARD_RATES     64 /* of one clock */
+#define BOARD_INTERVALS 16 /* of one sensor */
+
 enum {
-    BOARD_CLOCKS = 32,
-    BOARD_SENSORS = 32,
-    BOARD_RESETS = 32,
-    BOARD_AGENTS = 8,
-    BOARD_RATES = 64,     /* of one clock */
-    BOARD_INTERVALS = 16, /* of one sensor */
     BOARD_PATH = 160,
     BOARD_LINE = 32,
 };

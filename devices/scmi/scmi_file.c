@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The file that describes a platform. libinih takes its lines apart; what they may say is in the
- * tables of scmi_keys.c.
+ * tables of scmi_file_keys.c.
  */
 #include "scmi_file.h"
 

@@ -5,22 +5,21 @@
  */
 #include "scmi_board.h"
 
+#include <anyhv/linux/args.h>
 #include <anyhv/linux/log.h>
 #include <errno.h>
 #include <gpiod.h>
-#include <stdlib.h>
+#include <limits.h>
 #include <string.h>
 
 /* A line has a name, or is the n-th of its chip. */
 static struct gpiod_line *find(struct gpiod_chip *chip, const char *name)
 {
-    char *end;
-    unsigned long n;
+    uint64_t n;
 
     if (name[0] < '0' || name[0] > '9')
         return gpiod_chip_find_line(chip, name);
-    n = strtoul(name, &end, 10);
-    if (*end || n >= gpiod_chip_num_lines(chip)) {
+    if (!anyhv_parse_number(name, 0, UINT_MAX, &n) || n >= gpiod_chip_num_lines(chip)) {
         errno = ENOENT;
         return NULL;
     }

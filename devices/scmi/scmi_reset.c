@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reset domain protocol: lines asserted while anybody asserts them. DEN0056, "Reset". */
+/*
+ * The reset domain protocol: lines that are asserted while anybody asserts them. DEN0056, "Reset".
+ */
 #include "scmi_protocol.h"
 
 enum {

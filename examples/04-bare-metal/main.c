@@ -65,7 +65,8 @@ static bool attach(void)
            anyhv_mmio_attach(&mmio, &ops, NULL, &how, false) == ANYHV_OK;
 }
 
-/* A product's main loop goes on for ever, and sleeps where this one lets the guest have its turn.
+/*
+ * A product's main loop goes on for ever, and sleeps where this one lets the guest have its turn.
  */
 static bool serve(bool packed)
 {

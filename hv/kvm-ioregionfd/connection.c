@@ -60,6 +60,9 @@ static enum ior_verdict receive(struct ior_connection *c)
             return peer_gone(m, n);
         keep_fds(m, fds, nfds);
         m->have += (size_t)n;
+        /* The VMM's end of this very socket may be one of them: kept, it would never close. */
+        if (m->nfds && m->have < sizeof(m->in))
+            return ior_malformed(m, "descriptors with %zu bytes of it", m->have);
     }
     return IOR_DONE;
 }

@@ -35,7 +35,8 @@ static void mmio_quiet(struct anyhv_mmio *mmio)
 static const struct anyhv_mmio_ops mmio_ops = {
     .irq = mmio_irq, .work = mmio_work, .quiet = mmio_quiet};
 
-/* KVM signals an eventfd for one value, and with NOTIFICATION_DATA that changes from kick to kick.
+/*
+ * KVM signals an eventfd for one value, and with NOTIFICATION_DATA that changes from kick to kick.
  */
 static bool has_kicks(const struct ior_connection *c)
 {

@@ -11,8 +11,7 @@ static struct anyhv_loopback *of_mem(struct anyhv_mem *mem)
     return mem->priv;
 }
 
-/* ---- memory without regions: bounce mode
- * --------------------------------------------------------- */
+/* ---- memory without regions: bounce mode ---- */
 
 /* The result to fail with, if a fault is due now. */
 static int fault(struct anyhv_loopback *lb)
@@ -134,8 +133,7 @@ static void ask_for_run(struct anyhv_loopback *lb)
         lb->options.work(lb);
 }
 
-/* ---- MMIO plane
- * ----------------------------------------------------------------------------------- */
+/* ---- MMIO plane ---- */
 
 static void mmio_irq(struct anyhv_mmio *mmio, bool level)
 {
@@ -161,8 +159,7 @@ static void mmio_quiet(struct anyhv_mmio *mmio)
 static const struct anyhv_mmio_ops mmio_ops = {
     .irq = mmio_irq, .work = mmio_work, .quiet = mmio_quiet};
 
-/* ---- native plane
- * --------------------------------------------------------------------------------- */
+/* ---- native plane ---- */
 
 static void native_notify(struct anyhv_dev *dev, int queue)
 {
@@ -197,8 +194,7 @@ static const struct anyhv_port_ops native_port = {
                 ANYHV_F_RING_RESET | ANYHV_F_SUSPEND,
 };
 
-/* ---- the guest's life
- * ----------------------------------------------------------------------------- */
+/* ---- the guest's life ---- */
 
 int anyhv_loopback_attach(struct anyhv_loopback *lb, const struct anyhv_loopback_options *options,
                           const struct anyhv_attach *how)

@@ -49,8 +49,7 @@ struct guest {
     bool output_failed;
 };
 
-/* ---- options
- * -------------------------------------------------------------------------------------- */
+/* ---- options ---- */
 
 enum {
     OPT_REQUESTS = 0x200,
@@ -113,8 +112,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {.options = argp_options, .parser = parse};
 
-/* ---- the guest's driver
- * --------------------------------------------------------------------------- */
+/* ---- the guest's driver ---- */
 
 static int access_register(void *ctx, uint32_t off, unsigned size, bool write, uint64_t *value)
 {
@@ -220,8 +218,7 @@ static void wake(struct anyhv_loopback *lb)
     anyhv_task_ready(guest->server->loop, &guest->task);
 }
 
-/* ---- bringing it up
- * ------------------------------------------------------------------------------- */
+/* ---- bringing it up ---- */
 
 static int fail(const char *what)
 {

@@ -4,6 +4,7 @@
  */
 #include "vu.h"
 
+#include <anyhv/linux/args.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -28,20 +29,6 @@ static const struct argp_option option_list[] = {
     {0},
 };
 
-static error_t parse_fd(struct vu_options *options, const char *arg, struct argp_state *state)
-{
-    char *end;
-    long fd;
-
-    errno = 0;
-    fd = strtol(arg, &end, 10);
-    if (errno || end == arg || *end || fd < 0 || fd > INT32_MAX)
-        argp_error(state, "--fd: '%s' is not a descriptor number", arg);
-    options->fd = (int)fd;
-    options->fd_given = true;
-    return 0;
-}
-
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct vu_options *options = state->input;
@@ -51,7 +38,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         options->path = arg;
         return 0;
     case OPT_FD:
-        return parse_fd(options, arg, state);
+        options->fd = (int)anyhv_arg_number(state, "fd", arg, 0, INT32_MAX);
+        options->fd_given = true;
+        return 0;
     case ARGP_KEY_END:
         if (!options->path == !options->fd_given)
             argp_error(state, "give either --socket-path or --fd");

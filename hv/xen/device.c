@@ -21,10 +21,8 @@ static int set_level(const struct xen_device *device, bool level)
 #endif
 }
 
-static void mmio_irq(struct anyhv_mmio *mmio, bool level)
+static void put_level(struct xen_device *device, bool level)
 {
-    struct xen_device *device = mmio->priv;
-
     if (device->guest->gone || set_level(device, level) == 0)
         return;
     if (errno == ESRCH)
@@ -33,6 +31,11 @@ static void mmio_irq(struct anyhv_mmio *mmio, bool level)
         anyhv_log(ANYHV_LOG_ERROR, "xen.irq",
                   "domain %u device %" PRIu32 ": interrupt %" PRIu32 ": %s", device->guest->domid,
                   device->id, device->irq, strerror(errno));
+}
+
+static void mmio_irq(struct anyhv_mmio *mmio, bool level)
+{
+    put_level(mmio->priv, level);
 }
 
 static void mmio_work(struct anyhv_mmio *mmio)
@@ -95,6 +98,12 @@ static int attach(struct xen_device *device, bool fresh)
     if (device->state.state)
         anyhv_state_file_use(&device->state, &how);
     how.resume = how.resume && !fresh;
+    /*
+     * A predecessor's interrupt may still be up with nothing left to acknowledge, and for an HVM
+     * guest of Xen's an ISA interrupt is its edge: one that stays up is never seen again.
+     */
+    if (device->state.resume)
+        put_level(device, false);
     rc = anyhv_mmio_attach(&device->mmio, &mmio_ops, device, &how, device->grants);
     device->attached = rc == ANYHV_OK;
     return rc;

@@ -9,6 +9,7 @@
  */
 #include "xen.h"
 
+#include <anyhv/linux/args.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -47,18 +48,6 @@ static int read_text(const struct xen_module *module, const char *path, const ch
         value[len] = '\0';
     free(found);
     return rc;
-}
-
-/* All of @text is one number of 0 to @max. */
-static bool parse_number(const char *text, uint64_t max, uint64_t *out)
-{
-    char *end;
-
-    if (text[0] < '0' || text[0] > '9')
-        return false;
-    errno = 0;
-    *out = strtoull(text, &end, 0);
-    return !errno && !*end && *out <= max;
 }
 
 /* ---- one node ---- */
@@ -109,7 +98,7 @@ static bool need_number(const struct xen_module *module, const char *path, const
 
     if (!need_text(module, path, key, value))
         return false;
-    if (parse_number(value, max, out) && *out >= min)
+    if (anyhv_parse_number(value, min, max, out))
         return true;
     return refuse(path, "'%s' is '%s', not a number from %" PRIu64 " to %" PRIu64, key, value, min,
                   max);
@@ -137,7 +126,8 @@ static bool read_place(const struct xen_module *module, const char *path, domid_
     if (place->base % ANYHV_MMIO_SIZE)
         return refuse(path, "'base' is 0x%" PRIx64 ", not a multiple of 0x%x", place->base,
                       ANYHV_MMIO_SIZE);
-    if (read_text(module, path, "grant_usage", value) == 0 && !parse_number(value, 1, &grants))
+    if (read_text(module, path, "grant_usage", value) == 0 &&
+        !anyhv_parse_number(value, 0, 1, &grants))
         return refuse(path, "'grant_usage' is '%s', not 0 or 1", value);
     place->grants = grants;
     return true;
@@ -163,7 +153,7 @@ static void each_number(struct xen_module *module, const char *path, uint64_t ma
     uint64_t number;
 
     for (unsigned i = 0; names && i < count; i++) {
-        if (parse_number(names[i], max, &number))
+        if (anyhv_parse_number(names[i], 0, max, &number))
             call(module, domid, (uint32_t)number);
         else
             refuse(path, "'%.40s' is not a number up to %" PRIu64, names[i], max);
@@ -219,7 +209,7 @@ static bool is_closing(const struct xen_module *module, const struct xen_device 
     uint64_t state;
 
     return device->path[0] && read_text(module, device->path, "state", value) == 0 &&
-           parse_number(value, UINT32_MAX, &state) && state == XEN_STORE_CLOSING;
+           anyhv_parse_number(value, 0, UINT32_MAX, &state) && state == XEN_STORE_CLOSING;
 }
 
 static void look_for_closing(struct xen_module *module)

@@ -11,9 +11,8 @@
  *   reset, stop, close
  *
  * No call creates a thread. mmio may be called by all vCPUs at once, stop by anyone; the others are
- * one thread's at a time. Results: 0 or -errno, unless said otherwise; -ETIMEDOUT, -EPROTO: the
- * device process gave no answer or a senseless one, and was left. docs/kvm-ioregionfd.md tells the
- * whole story, test/vmm is a VMM that uses all of it.
+ * one thread's at a time. Results: 0 or -errno, unless said otherwise. docs/kvm-ioregionfd.md tells
+ * the whole story, test/vmm is a VMM that uses all of it.
  */
 #ifndef ANYHV_VMM_H
 #define ANYHV_VMM_H
@@ -42,7 +41,6 @@ struct anyhv_vmm_options {
     bool posted;   /* kicks are posted writes among the commands, not ioeventfds */
     enum anyhv_vmm_gone gone;
     enum anyhv_ior_layout layout; /* 0: v3 */
-    uint32_t patience_ms;         /* until a message counts as not answered; 0: 30 s */
     /*
      * The number of the ioctl KVM_SET_IOREGION of a kernel that has it: then register accesses do
      * not leave the kernel. 0: they are forwarded by mmio. No released kernel has it and its
@@ -51,7 +49,10 @@ struct anyhv_vmm_options {
     unsigned long set_ioregion;
 };
 
-/* *@vmm is set on success alone. -EPROTO: what listens there speaks something else. */
+/*
+ * *@vmm is set on success alone. -EPROTO: what listens there speaks something else; -EAGAIN: too
+ * many others wait there; -ETIMEDOUT: it does not answer, as it has another VMM, say.
+ */
 int anyhv_vmm_open(struct anyhv_vmm **vmm, const struct anyhv_vmm_options *options);
 
 /* VIRTIO's number for the kind of device. */
@@ -64,8 +65,9 @@ uint32_t anyhv_vmm_device_id(const struct anyhv_vmm *vmm);
 int anyhv_vmm_memory_add(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size, int fd,
                          uint64_t offset);
 /*
- * Exactly what was added. On success the device does not touch it any more. -ENOENT; -ETIMEDOUT:
- * the device process neither says so nor has it ended, so it may; try again, or kill it.
+ * Exactly what was added. On return the device does not touch it any more; -ENOENT. -ETIMEDOUT,
+ * -EPROTO: it does not answer as it should, or has not ended, and may still touch it; so the
+ * connection was ended, and a successor is told of the memory again.
  */
 int anyhv_vmm_memory_remove(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size);
 
@@ -92,13 +94,14 @@ int anyhv_vmm_tend(struct anyhv_vmm *vmm);
 /* How often tend has brought it back. */
 uint32_t anyhv_vmm_revivals(struct anyhv_vmm *vmm);
 
-/* Whoever waits in mmio or tend does so no longer, and never again. */
+/* Whoever waits in mmio, tend or for an answer does so no longer (-ECANCELED), and never again. */
 void anyhv_vmm_stop(struct anyhv_vmm *vmm);
 
 /* Nobody may be in any of the calls. NULL is fine. */
 void anyhv_vmm_close(struct anyhv_vmm *vmm);
 
-/* With vm -1: the eventfd that asks for the interrupt, and the one to answer a lowered level with.
+/*
+ * With vm -1: the eventfd that asks for the interrupt, and the one to answer a lowered level with.
  */
 int anyhv_vmm_interrupt_fd(const struct anyhv_vmm *vmm);
 int anyhv_vmm_resample_fd(const struct anyhv_vmm *vmm);

@@ -132,7 +132,8 @@ static inline void core_slot_free(struct anyhv_queue *q, struct anyhv_req *req)
 /* With IN_ORDER: sorts the answers; the first that cannot be used yet, or NULL, and its number. */
 struct anyhv_req *anyhv_core_done_sort(struct anyhv_queue *q, uint16_t *count);
 
-/* How many answers can be used now, and where they end: NULL, or with IN_ORDER the first too new.
+/*
+ * How many answers can be used now, and where they end: NULL, or with IN_ORDER the first too new.
  */
 static inline struct anyhv_req *core_done_end(struct anyhv_queue *q, uint16_t *count)
 {

@@ -352,7 +352,8 @@ static bool is_before(const struct anyhv_req *a, const struct anyhv_req *b)
     return (int16_t)(a->seq - b->seq) < 0;
 }
 
-/* With IN_ORDER used entries come in the order of taking (section 2.7.9), whoever answered first.
+/*
+ * With IN_ORDER used entries come in the order of taking (section 2.7.9), whoever answered first.
  */
 static void sort_done(struct anyhv_queue *q)
 {

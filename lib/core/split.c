@@ -308,7 +308,8 @@ void anyhv_split_untake(struct anyhv_queue *q, const struct anyhv_req *req)
 
 /* ---- giving it back ---- */
 
-/* Writes the entries of the answers up to @end, of which there is at least one; they are free then.
+/*
+ * Writes the entries of the answers up to @end, of which there is at least one; they are free then.
  */
 CORE_INLINE void write_batch(struct anyhv_queue *q, struct anyhv_req *end, bool plain)
 {

@@ -83,12 +83,13 @@ Dir::Cache "$home/cache";
 CONF
 }
 
-# Turns meta:PKG into what that package depends on: "the newest kernel" is such a package in Debian.
+# Turns meta:PKG into what that package depends on: "the newest kernel" is such a package in Debian. What
+# that depends on in turn is meta:meta:PKG.
 resolve_packages() {
     local package
     for package in "$@"; do
         if [[ $package == meta:* ]]; then
-            apt-cache depends --no-recommends --no-suggests "${package#meta:}" |
+            resolve_packages "${package#meta:}" | xargs apt-cache depends --no-recommends --no-suggests |
                 sed -nE 's/^ +Depends: //p'
         else
             printf '%s\n' "$package"

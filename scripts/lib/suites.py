@@ -37,6 +37,7 @@ BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev", "libinih-dev", "libgpiod-de
 CMOCKA = BUILD + ("libcmocka-dev",)
 BARE = BUILD + ("gcc-arm-none-eabi", "gcc-aarch64-linux-gnu")
 LAYERS = ("binutils", "clang-format", "shellcheck")
+XEN_HVM_BOX = ("cpio", "xz-utils", "libcmocka-dev", "libxen-dev")
 XEN_BOX = ("make", "flex", "bison", "cpio", "xz-utils", "gcc-aarch64-linux-gnu")
 FUZZ = ("clang-14", "libclang-rt-14-dev")
 PACKAGE = BUILD + (
@@ -253,6 +254,24 @@ SUITES = (
         proves=(("vhost-user", "rng, blk", "stock Debian kernel, aarch64, QEMU"),),
     ),
     Suite(
+        "guest-i2c-x86_64",
+        "the I2C adapter under a stock Debian kernel on x86_64, under QEMU: tools, chips, a bus that hangs",
+        budget=180,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/guest/i2c_qemu_test.sh x86_64 build/dev/bin",),
+        proves=(("vhost-user", "i2c", "stock Debian kernel, x86_64, QEMU"),),
+    ),
+    Suite(
+        "guest-i2c-aarch64",
+        "the same on aarch64",
+        budget=180,
+        packages=CMOCKA,
+        preset="dev",
+        scripts=("test/guest/i2c_qemu_test.sh aarch64 build/dev/bin",),
+        proves=(("vhost-user", "i2c", "stock Debian kernel, aarch64, QEMU"),),
+    ),
+    Suite(
         "guest-aarch64-scmi",
         "the SCMI drivers of a stock Debian kernel on aarch64: clocks, resets, hwmon, trip points",
         budget=240,  # fetching its kernel and building modules, once, included; 10 without
@@ -301,11 +320,19 @@ SUITES = (
         "a real Xen on Arm64 under QEMU: a stock kernel's driver, and what life has in store",
         budget=900,  # fetching, and building hypervisor and kernel once, included; 240 without
         packages=BUILD + XEN_BOX,
-        scripts=("test/guest/xen/xen_test.sh",),
+        scripts=("test/guest/xen/xen_test.sh aarch64",),
         proves=(
             ("xen", "rng, blk", "stock Debian kernel, Xen 4.20 on Arm64, QEMU"),
             ("xen", "test device", "test driver in a guest, Xen 4.20 on Arm64, QEMU"),
         ),
+    ),
+    Suite(
+        "guest-xen-x86_64",
+        "Debian's Xen on x86 under QEMU: HVM guests that find the device by an ACPI table",
+        budget=900,  # on a quiet machine 400
+        packages=BUILD + XEN_HVM_BOX,
+        scripts=("test/guest/xen/xen_test.sh x86_64",),
+        proves=(("xen", "rng", "stock Debian kernel, HVM guest of Debian's Xen 4.17 on x86, QEMU"),),
     ),
     Suite(
         "mutation",

@@ -11,7 +11,8 @@ static const enum test_op ops[] = {
     TEST_SKIP, TEST_REJECT, TEST_HOLD, TEST_HOLD, TEST_HOLD_RETURNABLE,
 };
 
-/* A release from outside is a request, too: what is held may take neither all slots nor the ring.
+/*
+ * A release from outside is a request, too: what is held may take neither all slots nor the ring.
  */
 static void leave_room_for_release(struct suite *s, struct io *io)
 {

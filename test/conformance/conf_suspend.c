@@ -266,7 +266,8 @@ static void asleep(struct suite *s)
     assert_true(accesses > 0);
 }
 
-/* Nor does the device raise events by itself. Proves SUSPEND-NO-QUEUES, SUSPEND-NO-NOTIFICATIONS.
+/*
+ * Nor does the device raise events by itself. Proves SUSPEND-NO-QUEUES, SUSPEND-NO-NOTIFICATIONS.
  */
 static void no_events(struct suite *s)
 {

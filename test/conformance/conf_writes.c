@@ -93,7 +93,8 @@ static void spoil_used_ring(struct suite *s)
 
 /* ---- packed ---- */
 
-/* Whether @flags are those of a used descriptor at @slot, seen from what the driver has collected.
+/*
+ * Whether @flags are those of a used descriptor at @slot, seen from what the driver has collected.
  */
 static bool is_used(const struct drv_ring *ring, uint16_t slot, uint16_t flags)
 {

@@ -60,7 +60,8 @@ enum test_op {
     TEST_FAIL,
     /* Writes struct test_info. */
     TEST_INFO,
-    /* Peeks, reads and skips its way through: the first arg payload bytes are skipped, then ECHO.
+    /*
+     * Peeks, reads and skips its way through: the first arg payload bytes are skipped, then ECHO.
      */
     TEST_SKIP,
 };

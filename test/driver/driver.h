@@ -26,8 +26,7 @@
 extern "C" {
 #endif
 
-/* ---- Guest memory ------------------------------------------------------------------------------
- */
+/* ---- Guest memory ---- */
 
 /*
  * Bytes that driver and device share. `host` is where the driver sees them, `base` what it writes
@@ -57,8 +56,7 @@ uint16_t drv_peek16(const struct drv_mem *mem, uint64_t addr);
 uint32_t drv_peek32(const struct drv_mem *mem, uint64_t addr);
 uint64_t drv_peek64(const struct drv_mem *mem, uint64_t addr);
 
-/* ---- Rings --------------------------------------------------------------------------------------
- */
+/* ---- Rings ---- */
 
 struct drv_buf {
     uint64_t addr;
@@ -165,8 +163,7 @@ void drv_ring_irq_off(struct drv_ring *ring);
 bool drv_ring_irq_on(struct drv_ring *ring);
 bool drv_ring_irq_after(struct drv_ring *ring, uint16_t n);
 
-/* ---- Raw words, for hostile variants; no bookkeeping
- * ---------------------------------------------- */
+/* ---- Raw words, for hostile variants; no bookkeeping ---- */
 
 enum {
     DRV_DESC_NEXT = 1,
@@ -202,8 +199,7 @@ uint16_t drv_packed_avail_bits(bool wrap);
 void drv_packed_set_event(struct drv_ring *ring, uint16_t off_wrap, uint16_t flags);
 void drv_packed_get_event(const struct drv_ring *ring, uint16_t *off_wrap, uint16_t *flags);
 
-/* ---- Control
- * -------------------------------------------------------------------------------------- */
+/* ---- Control ---- */
 
 enum {
     DRV_S_ACKNOWLEDGE = 1,
@@ -280,8 +276,7 @@ void drv_kick(struct drv_transport *t, unsigned queue, struct drv_ring *ring);
 /* Configuration bytes of one version: reads again while the generation moves (section 2.5.1). */
 bool drv_config_read(struct drv_transport *t, uint32_t off, void *buf, uint32_t len);
 
-/* ---- virtio-mmio registers
- * ------------------------------------------------------------------------- */
+/* ---- virtio-mmio registers ---- */
 
 enum {
     DRV_MMIO_MAGIC = 0x000,

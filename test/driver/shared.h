@@ -74,7 +74,8 @@ static inline uint64_t drv_get64(uint8_t *at)
     return drv_get32(at) | ((uint64_t)drv_get32(at + 4) << 32);
 }
 
-/* A store before it is visible to the device before a load after it reads: nothing less does that.
+/*
+ * A store before it is visible to the device before a load after it reads: nothing less does that.
  */
 static inline void drv_full_barrier(void)
 {

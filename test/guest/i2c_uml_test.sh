@@ -39,19 +39,11 @@ for ring in split packed; do
     guest_case "$ring"
     if [[ $ring == packed ]]; then features=packed; else features=-packed; fi
     i2c_backend "$i2c" --features="$features"
-    boot --dtb "$work/empty.dtb" \
-        --scenario i2c.detect,i2c.transfers,i2c.eeprom,i2c.sensor,i2c.wedge,i2c.rebind
+    boot --dtb "$work/empty.dtb" --scenario "$i2c_scenarios"
     end_backends
-    tap_check "$ring: i2cdetect finds what is there" says i2c_negotiated "$ring"
+    i2c_checks "$ring"
     # Proves I2C-AS-HARDWARE.
     tap_check "$ring: i2cget, i2cset and i2ctransfer move bytes" says has_marks i2c.transfers
-    tap_check "$ring: a stretched clock takes its time" says i2c_took_its_time
-    tap_check "$ring: an EEPROM is written and read through sysfs" says has_marks i2c.eeprom
-    tap_check "$ring: thermometers are read through hwmon" says has_marks i2c.sensor
-    tap_check "$ring: a bus that hangs fails, another does not notice" says has_marks i2c.wedge
-    tap_check "$ring: the deadline is waited for once" says i2c_failed_fast
-    tap_check "$ring: the driver goes in the middle of transfers" says has_marks i2c.unbound
-    tap_check "$ring: and finds everything as it was" says has_marks i2c.rebound "done"
 done
 
 # One program for two guests, the second of which forgets that there was one.

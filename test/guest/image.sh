@@ -6,6 +6,9 @@
 # Source it after common.sh and apt.sh. Everything fetched lands in the cache, once; delete the
 # folder there to fetch anew.
 
+# shellcheck source=test/guest/drivers.sh
+. "$(dirname "${BASH_SOURCE[0]}")/drivers.sh"
+
 # QEMU 7.2, the one in bookworm itself, loses kicks in its vhost-user-rng front end.
 QEMU_SUITE=bookworm-backports
 KERNEL_SUITE=bookworm
@@ -23,7 +26,7 @@ debian_arch() {
 }
 
 qemu_folder() { printf '%s/qemu\n' "$(anyhv_cache)"; }
-kernel_folder() { printf '%s/guest-%s\n' "$(anyhv_cache)" "$1"; }
+kernel_folder() { printf '%s/guest-%s%s\n' "$(anyhv_cache)" "$1" "${guest_flavour:+-$guest_flavour}"; }
 
 # Another kernel than the one of kernel_folder, and what is to be loaded into it behind GUEST_MODULES: a
 # folder of modules, and their file names in a file `order`.
@@ -54,11 +57,17 @@ fetch_guest() {
     debian=$(debian_arch "$arch")
     unpack_packages "$(qemu_folder)" "$QEMU_SUITE" "$(dpkg --print-architecture)" \
         qemu-system-x86 qemu-system-arm qemu-system-common qemu-system-data seabios
-    unpack_packages "$(kernel_folder "$arch")" "$KERNEL_SUITE" "$debian" \
-        "meta:linux-image-cloud-$debian" busybox-static
+    if [[ $guest_flavour ]]; then
+        unpack_packages "$(kernel_folder "$arch")" "$KERNEL_SUITE" "$debian" "meta:linux-image-$debian" \
+            "meta:linux-headers-$debian" "meta:meta:linux-headers-$debian" busybox-static
+    else
+        unpack_packages "$(kernel_folder "$arch")" "$KERNEL_SUITE" "$debian" \
+            "meta:linux-image-cloud-$debian" busybox-static
+    fi
     read -ra compiler <<<"$(guest_compiler_packages "$arch")"
     mapfile -t libraries <"$(qemu_folder)/.libraries"
     need_packages cpio gcc libc6-dev "${compiler[@]}" "${libraries[@]}"
+    [[ -z $guest_flavour ]] || build_drivers "$arch"
 }
 
 # compile COMPILER SOURCE PROGRAM
@@ -71,7 +80,7 @@ compile() {
 copy_modules() {
     local kernel=$1 dest=$2 name file
     for name in "${GUEST_MODULES[@]}"; do
-        file=$(find "$kernel" -name "$name.ko" -o -name "$name.ko.xz")
+        file=$(find "$kernel" -path '*/lib/modules/*' \( -name "$name.ko" -o -name "$name.ko.xz" \))
         if [[ $file ]]; then
             if [[ $file == *.xz ]]; then xz -dc "$file"; else cat "$file"; fi >"$dest/$name.ko"
             echo "$name.ko" >>"$dest/order"

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Boots a stock Debian kernel in QEMU (TCG), whose virtio drivers use back ends of ours.
+# Boots a stock Debian kernel in QEMU (TCG), whose virtio drivers use back ends of ours. One that Debian
+# leaves out is built from its source (see drivers.sh).
 #
-#   qemu.sh fetch --arch ARCH        gets QEMU, kernel and compiler; needs network and root or sudo
+#   qemu.sh fetch --arch ARCH        gets QEMU, kernel and compiler; needs network and root or sudo. With
+#                                    --device, what that needs, too
 #   qemu.sh tree --arch aarch64      prints the device tree of its machine, as source
 #   qemu.sh boot --arch ARCH OPTION...
 #
@@ -60,6 +62,19 @@ check_own_options() {
     done
 }
 
+# Debian's kernel for clouds has no buses: the other one, with these modules besides.
+declare -A bus_modules=([i2c]="i2c-dev i2c-virtio at24 lm75")
+
+choose_kernel() {
+    local device more
+    for device in "${devices[@]}"; do
+        read -ra more <<<"${bus_modules[${device%%:*}]:-}"
+        ((${#more[@]})) || continue
+        guest_flavour=full
+        GUEST_MODULES+=("${more[@]}")
+    done
+}
+
 # The machine itself, and the name of its console.
 machine_arguments() {
     case $arch in
@@ -78,13 +93,12 @@ device_arguments() {
     local device name count=0
     for device in "${devices[@]}"; do
         name=vhost-user-${device%%:*}
-        if [[ $device == scmi:* ]]; then
-            name+=-pci
-        elif [[ $arch == x86_64 ]]; then
-            name+=-pci,packed=on
-        else
-            name+=,packed=on
-        fi
+        case $arch-$device in
+        *-scmi:*) name+=-pci ;;
+        x86_64-*) name+=-pci,packed=on ;;
+        *-i2c:* | *-gpio:*) name+=-device,packed=on ;;
+        *) name+=,packed=on ;;
+        esac
         count=$((count + 1))
         printf '%s\n' -chardev "socket,id=backend$count,path=${device#*:}$reconnect" \
             -device "$name,chardev=backend$count"
@@ -134,9 +148,11 @@ tree() {
 }
 
 boot() {
-    local initramfs=$build/guest/$arch.cpio status=0
+    local initramfs status=0
     check_options
     check_own_options
+    choose_kernel
+    initramfs=$build/guest/$arch$guest_flavour.cpio
     fetch_guest "$arch"
     mkdir -p "$build/guest" "$(dirname "$log")"
     build_initramfs "$arch" "$initramfs" "$init"
@@ -152,7 +168,10 @@ command=${1:-}
 shift || usage
 parse_options own_option "$@"
 case $command in
-fetch) fetch_guest "$arch" ;;
+fetch)
+    choose_kernel
+    fetch_guest "$arch"
+    ;;
 tree) tree ;;
 boot) boot ;;
 *) usage ;;

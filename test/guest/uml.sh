@@ -39,18 +39,14 @@ fragment=$here/uml.frag kernel="" job="" work=""
 
 # --- the kernel -----------------------------------------------------------------------------------
 
-SOURCE=linux-source-6.1
-
-packages_folder() { printf '%s/uml-packages\n' "$(anyhv_cache)"; }
-
 fetch_uml() {
     [[ $(uname -m) == x86_64 ]] || die "the User-Mode Linux guest needs an x86_64 machine"
-    unpack_packages "$(packages_folder)" "$KERNEL_SUITE" amd64 "$SOURCE" busybox-static
+    fetch_source
     need_packages cpio gcc libc6-dev
 }
 
 source_version() {
-    zcat "$(packages_folder)/usr/share/doc/$SOURCE/changelog.Debian.gz" |
+    zcat "$(source_folder)/usr/share/doc/$LINUX_SOURCE/changelog.Debian.gz" |
         sed -n '1s/.*(\(.*\)).*/\1/p'
 }
 
@@ -80,7 +76,7 @@ compile_kernel() {
         mkdir "$tree.new"
         "${leash[@]}" tar -x -C "$tree.new" --strip-components=1 --exclude='*/drivers/gpu/*.[ch]' \
             --exclude='*/drivers/net/ethernet/*.[ch]' --exclude='*/drivers/net/wireless/*.[ch]' \
-            -f "$(packages_folder)/usr/src/$SOURCE.tar.xz"
+            -f "$(source_folder)/usr/src/$LINUX_SOURCE.tar.xz"
         mv "$tree.new" "$tree"
     fi
     make=("${leash[@]}" make -C "$tree" -j "${ANYHV_JOBS:-$(nproc)}" ARCH=um SUBARCH=x86_64
@@ -131,7 +127,7 @@ build() {
 # --- the initramfs --------------------------------------------------------------------------------
 
 # image.sh puts together the same initramfs as for other guests: for this kernel, without modules.
-kernel_folder() { packages_folder; }
+kernel_folder() { source_folder; }
 GUEST_MODULES=()
 
 # make_initramfs OUT: what is in an archive behind another replaces or adds to what is in the first.

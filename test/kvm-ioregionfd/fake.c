@@ -74,6 +74,14 @@ static void give(int fd, const uint8_t *bytes, int with)
     sendmsg(fd, &msg, MSG_NOSIGNAL);
 }
 
+static void drip(int fd, const uint8_t *bytes)
+{
+    for (unsigned i = 0; i < 64; i++) {
+        send(fd, bytes + i, 1, MSG_NOSIGNAL);
+        usleep(5000);
+    }
+}
+
 static void put32(uint8_t *at, uint32_t value)
 {
     memcpy(at, &value, sizeof(value));
@@ -110,7 +118,9 @@ static bool answer_message(struct fake *f, int fd, int *wire)
         state = memfd_create("state", MFD_CLOEXEC);
     if (request == 7 && nfds)
         *wire = dup(fds[0]);
-    if (mood_of(f) != FAKE_SILENT)
+    if (mood_of(f) == FAKE_DRIPS)
+        drip(fd, out);
+    else if (mood_of(f) != FAKE_SILENT)
         give(fd, out, state);
     if (state >= 0)
         close(state);
@@ -127,8 +137,9 @@ static bool wants_answer(const uint8_t *command)
 }
 
 /* False: it is gone. */
-static bool serve(struct fake *f, int wire)
+static bool serve(struct fake *f, int *socket)
 {
+    int wire = *socket;
     uint8_t in[32], out[64] = {0};
     uint64_t number;
     int mood;
@@ -144,7 +155,7 @@ static bool serve(struct fake *f, int wire)
         return true;
     memcpy(out, &number, sizeof(number));
     mood = mood_of(f);
-    if (mood != FAKE_HANGS && mood != FAKE_LINGERS)
+    if (mood != FAKE_HANGS && mood != FAKE_SILENT && mood != FAKE_LINGERS)
         fake_mood(f, FAKE_SERVES);
     switch (mood) {
     case FAKE_SHORT:
@@ -153,15 +164,23 @@ static bool serve(struct fake *f, int wire)
     case FAKE_LONG:
         send(wire, out, 33, MSG_NOSIGNAL);
         return true;
-    case FAKE_DIES:
-        return false;
-    case FAKE_HANGS:
+    case FAKE_TWICE:
+        send(wire, out, 32, MSG_NOSIGNAL);
+        return send(wire, out, 32, MSG_NOSIGNAL) == 32;
+    case FAKE_DROPS:
+        close(wire);
+        *socket = -1;
         return true;
     case FAKE_LINGERS:
         shutdown(wire, SHUT_RDWR);
         while (mood_of(f) == FAKE_LINGERS)
             usleep(1000);
         return false;
+    case FAKE_DIES:
+    case FAKE_SILENT:
+        return false;
+    case FAKE_HANGS:
+        return true;
     default:
         return send(wire, out, 32, MSG_NOSIGNAL) == 32;
     }
@@ -181,7 +200,7 @@ static void live(struct fake *f, int fd)
         if (fds[0].revents)
             alive = answer_message(f, fd, &wire);
         if (alive && had && fds[1].revents)
-            alive = serve(f, wire);
+            alive = serve(f, &wire);
         if (!had && wire >= 0)
             __atomic_add_fetch(&f->lives, 1, __ATOMIC_SEQ_CST);
     }
@@ -249,6 +268,11 @@ static unsigned count(struct fake *f, const unsigned *what)
 unsigned fake_commands(struct fake *f)
 {
     return count(f, &f->ncommands);
+}
+
+unsigned fake_lives(struct fake *f)
+{
+    return __atomic_load_n(&f->lives, __ATOMIC_SEQ_CST);
 }
 
 unsigned fake_messages(struct fake *f)

@@ -19,11 +19,14 @@ enum fake_mood {
     FAKE_LONG,    /* too long */
     FAKE_DIES,    /* takes the next command and hangs up; the next life serves */
     FAKE_HANGS,   /* takes commands and does nothing */
-    FAKE_LINGERS, /* ends the commands, and the rest when it serves again */
     FAKE_REFUSES, /* every message but HELLO: result 1 */
     FAKE_OTHER,   /* HELLO: another version */
-    FAKE_GARBAGE, /* answers messages with another request's number */
-    FAKE_SILENT,  /* takes messages and does not answer */
+    FAKE_GARBAGE, /* HELLO: answers with another request's number */
+    FAKE_TWICE,   /* gives the next answer twice; then it serves */
+    FAKE_LINGERS, /* takes the next command, ends that socket, and the other when it shall serve */
+    FAKE_DROPS,   /* takes the next command and ends that socket alone; then it serves */
+    FAKE_SILENT,  /* answers no message, and takes no command but dies */
+    FAKE_DRIPS,   /* answers messages byte by byte, 5 ms each */
 };
 
 struct fake {
@@ -47,5 +50,6 @@ void fake_mood(struct fake *f, enum fake_mood mood);
 /* So far. */
 unsigned fake_commands(struct fake *f);
 unsigned fake_messages(struct fake *f);
+unsigned fake_lives(struct fake *f);
 
 #endif

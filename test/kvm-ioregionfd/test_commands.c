@@ -299,7 +299,8 @@ TEST(a_storm_of_posted_kicks)
 
 /* ---- interrupts ---- */
 
-/* An event is a signal; with resampling the line is asked for again until the guest has seen all.
+/*
+ * An event is a signal; with resampling the line is asked for again until the guest has seen all.
  */
 TEST(a_level_is_raised_again)
 {

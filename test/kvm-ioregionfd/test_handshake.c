@@ -304,6 +304,20 @@ static void leaves_in_mid_message(void **state)
     assert_int_equal(world_hello(w, LAYOUT_V3), RES_OK);
 }
 
+/* The VMM's own end, in a message that never ends, would keep the connection when it is gone. */
+static void its_own_end_in_half_a_message(void **state)
+{
+    struct world *w = *state;
+    const uint32_t kick[16] = {REQ_KICK};
+
+    for (size_t len = 1; len < 64; len++) {
+        world_send(w, kick, len, &w->control, 1);
+        world_disconnect(w);
+        world_connect(w);
+        assert_int_equal(world_hello(w, LAYOUT_V3), RES_OK);
+    }
+}
+
 /* A VMM that comes meanwhile waits. */
 static void one_at_a_time(void **state)
 {
@@ -455,6 +469,7 @@ static const struct CMUnitTest tests[] = {
     UNIT(interrupts_and_their_descriptors),
     UNIT(malformed),
     UNIT(leaves_in_mid_message),
+    UNIT(its_own_end_in_half_a_message),
     UNIT(one_at_a_time),
     UNIT(nobody_else_writes_the_state),
     UNIT(states_of_strangers),

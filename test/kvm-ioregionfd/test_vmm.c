@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The VMM's library by itself: what it says to the device process and to KVM, and what it endures.
+/*
+ * The VMM's library by itself: what it says to the device process and to KVM, and what it endures.
  */
 #include "testing.h"
 
@@ -8,13 +9,18 @@
 #include <anyhv/vmm.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kvm.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BASE         UINT64_C(0xd0000000)
@@ -47,6 +53,55 @@ int ioctl(int fd, unsigned long request, ...)
     return kvm_errno ? -1 : 0;
 }
 
+/* ---- time ---- */
+
+#define HURRY 1000 /* how much faster it passes */
+
+static bool hurried;     /* for those who wait longer than a second */
+static bool dawdles;     /* the tender, whenever it has given up a lock */
+static pthread_t tender; /* when dawdles is set */
+
+static bool is_set(const bool *flag)
+{
+    return __atomic_load_n(flag, __ATOMIC_SEQ_CST);
+}
+
+static void set(bool *flag, bool value)
+{
+    __atomic_store_n(flag, value, __ATOMIC_SEQ_CST);
+}
+
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+    return __real_poll(fds, n, is_set(&hurried) && timeout > HURRY ? timeout / HURRY : timeout);
+}
+
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+    int rc = __real_clock_gettime(id, ts);
+
+    if (is_set(&hurried)) {
+        ts->tv_sec = ts->tv_sec * HURRY + ts->tv_nsec / (1000000000 / HURRY);
+        ts->tv_nsec = ts->tv_nsec % (1000000000 / HURRY) * HURRY;
+    }
+    return rc;
+}
+
+int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+    int rc = __real_pthread_mutex_unlock(mutex);
+
+    if (is_set(&dawdles) && pthread_equal(pthread_self(), tender))
+        usleep(50000);
+    return rc;
+}
+
 /* ---- up and down ---- */
 
 struct scene {
@@ -66,6 +121,8 @@ static int setup(void **state)
         return -1;
     ncalls = 0;
     kvm_errno = 0;
+    set(&hurried, false);
+    set(&dawdles, false);
     fake_start(&s->fake);
     s->options = (struct anyhv_vmm_options){.path = s->fake.path, .vm = -1, .base = BASE};
     *state = s;
@@ -90,6 +147,8 @@ static int teardown(void **state)
 {
     struct scene *s = *state;
 
+    set(&hurried, false);
+    set(&dawdles, false);
     if (s->tended) {
         anyhv_vmm_stop(s->vmm);
         pthread_join(s->tender, NULL);
@@ -463,56 +522,6 @@ static void changes_meanwhile(void **state)
     assert_int_equal(read32(s, 0), 2);
 }
 
-/*
- * A process that does not answer, or nonsense, may still have the memory, so that is no success;
- * both ends of the connection are let go, and from then on it is as if it had died.
- */
-static void no_answer_to_a_message(void **state)
-{
-    static const struct {
-        enum fake_mood mood;
-        int result;
-    } rows[] = {{FAKE_SILENT, -ETIMEDOUT}, {FAKE_GARBAGE, -EPROTO}};
-    struct scene *s = *state;
-    int fd = memfd_create("guest", 0);
-
-    s->options.patience_ms = 200;
-    s->options.gone = ANYHV_VMM_WAIT;
-    assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), 0);
-    assert_int_equal(anyhv_vmm_start(s->vmm), 0);
-    assert_int_equal(pthread_create(&s->tender, NULL, tend, s), 0);
-    s->tended = true;
-    for (unsigned i = 0; i < 2; i++) {
-        assert_int_equal(anyhv_vmm_memory_add(s->vmm, 0x1000, 0x2000, fd, 0), 0);
-        fake_mood(&s->fake, rows[i].mood);
-        assert_int_equal(anyhv_vmm_memory_remove(s->vmm, 0x1000, 0x2000), rows[i].result);
-        fake_mood(&s->fake, FAKE_SERVES);
-        revived(s, i + 1);
-        read32(s, 0);
-        assert_int_equal(anyhv_vmm_memory_remove(s->vmm, 0x1000, 0x2000), 0);
-    }
-    close(fd);
-}
-
-/* It has left the commands alone and does not end: nobody may take its memory for free. */
-static void memory_of_one_that_lingers(void **state)
-{
-    struct scene *s = *state;
-    int fd = memfd_create("guest", 0);
-
-    s->options.patience_ms = 200;
-    s->options.gone = ANYHV_VMM_ONES;
-    assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), 0);
-    assert_int_equal(anyhv_vmm_memory_add(s->vmm, 0x1000, 0x2000, fd, 0), 0);
-    assert_int_equal(anyhv_vmm_start(s->vmm), 0);
-    fake_mood(&s->fake, FAKE_LINGERS);
-    assert_int_equal(read32(s, 0), UINT32_MAX);
-    assert_int_equal(anyhv_vmm_memory_remove(s->vmm, 0x1000, 0x2000), -ETIMEDOUT);
-    fake_mood(&s->fake, FAKE_SERVES);
-    assert_int_equal(anyhv_vmm_memory_remove(s->vmm, 0x1000, 0x2000), 0);
-    close(fd);
-}
-
 static void *stop_soon(void *arg)
 {
     struct scene *s = arg;
@@ -541,6 +550,193 @@ static void stop_ends_all_waits(void **state)
     assert_int_equal(pthread_create(&stopper, NULL, stop_soon, s), 0);
     assert_int_equal(read32(s, 0), UINT32_MAX);
     pthread_join(stopper, NULL);
+}
+
+static void tend_it(struct scene *s)
+{
+    assert_int_equal(pthread_create(&s->tender, NULL, tend, s), 0);
+    tender = s->tender;
+    s->tended = true;
+}
+
+/* What is said while a successor begins reaches either it or the list that it is told of. */
+static void changes_just_then(void **state)
+{
+    static const uint32_t requests[] = {2, 3, 8};
+    struct scene *s = *state;
+    int fd = memfd_create("guest", MFD_CLOEXEC), rc = -1;
+
+    s->options.gone = ANYHV_VMM_ONES;
+    bring_up(s);
+    while (!fake_lives(&s->fake)) /* it counts when it has answered */
+        usleep(100);
+    tend_it(s);
+    set(&dawdles, true);
+    for (uint32_t i = 0; i < 3; i++) {
+        unsigned lives = fake_lives(&s->fake);
+
+        fake_mood(&s->fake, FAKE_DIES);
+        assert_int_equal(read32(s, 0), UINT32_MAX);
+        for (unsigned n = 0; n < 20000 && fake_lives(&s->fake) == lives; n++)
+            usleep(100);
+        if (requests[i] == 2)
+            rc = anyhv_vmm_memory_add(s->vmm, 0x1000, 0x1000, fd, 0);
+        else if (requests[i] == 3)
+            rc = anyhv_vmm_memory_remove(s->vmm, 0x1000, 0x1000);
+        else
+            rc = anyhv_vmm_reset(s->vmm);
+        assert_int_equal(rc, 0);
+        assert_int_equal(word(s->fake.message[fake_messages(&s->fake) - 1], 0, 4), requests[i]);
+        revived(s, i + 1);
+    }
+    close(fd);
+}
+
+/* An answer that nobody asked for is not the next command's. */
+static void answers_nobody_asked_for(void **state)
+{
+    struct scene *s = *state;
+
+    s->options.gone = ANYHV_VMM_ONES;
+    bring_up(s);
+    fake_mood(&s->fake, FAKE_TWICE);
+    assert_int_equal(read32(s, 0x70), 1);
+    usleep(50000);
+    assert_int_equal(read32(s, 0x70), UINT32_MAX);
+    tend_it(s);
+    revived(s, 1);
+    assert_int_equal(read32(s, 0x70), 2);
+}
+
+/* The commands end and the handshake's socket does not: that is an end all the same. */
+static void half_an_end(void **state)
+{
+    struct scene *s = *state;
+
+    s->options.gone = ANYHV_VMM_ONES;
+    bring_up(s);
+    tend_it(s);
+    fake_mood(&s->fake, FAKE_DROPS);
+    assert_int_equal(read32(s, 0), UINT32_MAX);
+    revived(s, 1);
+    assert_int_equal(read32(s, 0), 2);
+}
+
+/* Nobody knows whether it still uses the memory: that is not the same as that it does not. */
+static void memory_and_silence(void **state)
+{
+    struct scene *s = *state;
+    int fd = memfd_create("guest", MFD_CLOEXEC);
+
+    assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), 0);
+    assert_int_equal(anyhv_vmm_memory_add(s->vmm, 0x1000, 0x1000, fd, 0), 0);
+    close(fd);
+    assert_int_equal(anyhv_vmm_start(s->vmm), 0);
+    tend_it(s);
+    fake_mood(&s->fake, FAKE_SILENT);
+    set(&hurried, true);
+    assert_int_equal(anyhv_vmm_memory_remove(s->vmm, 0x1000, 0x1000), -ETIMEDOUT);
+    set(&hurried, false);
+    fake_mood(&s->fake, FAKE_SERVES);
+    revived(s, 1);
+    assert_int_equal(anyhv_vmm_memory_remove(s->vmm, 0x1000, 0x1000), 0);
+    assert_int_equal(word(s->fake.message[fake_messages(&s->fake) - 1], 0, 4), 3);
+}
+
+/* It has left the commands and does not end: its memory is not free for the asking. */
+static void memory_of_one_that_lingers(void **state)
+{
+    struct scene *s = *state;
+    int fd = memfd_create("guest", MFD_CLOEXEC);
+
+    s->options.gone = ANYHV_VMM_ONES;
+    assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), 0);
+    assert_int_equal(anyhv_vmm_memory_add(s->vmm, 0x1000, 0x1000, fd, 0), 0);
+    close(fd);
+    assert_int_equal(anyhv_vmm_start(s->vmm), 0);
+    fake_mood(&s->fake, FAKE_LINGERS);
+    assert_int_equal(read32(s, 0), UINT32_MAX);
+    assert_int_equal(anyhv_vmm_memory_remove(s->vmm, 0x1000, 0x1000), -ETIMEDOUT);
+    fake_mood(&s->fake, FAKE_SERVES);
+    assert_int_equal(anyhv_vmm_memory_remove(s->vmm, 0x1000, 0x1000), 0);
+}
+
+/* Patience is for a message, not for each of its bytes. */
+static void answers_byte_by_byte(void **state)
+{
+    struct scene *s = *state;
+
+    set(&hurried, true);
+    fake_mood(&s->fake, FAKE_DRIPS);
+    assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), -ETIMEDOUT);
+}
+
+/* A successor that says nothing, as it may have another VMM, keeps nobody from stopping. */
+static void stop_in_the_handshake(void **state)
+{
+    struct scene *s = *state;
+    struct timespec begin, end;
+    unsigned messages;
+
+    s->options.gone = ANYHV_VMM_ONES;
+    bring_up(s);
+    tend_it(s);
+    messages = fake_messages(&s->fake);
+    fake_mood(&s->fake, FAKE_SILENT);
+    assert_int_equal(read32(s, 0), UINT32_MAX);
+    for (unsigned i = 0; i < 2000 && fake_messages(&s->fake) == messages; i++)
+        usleep(1000);
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    anyhv_vmm_stop(s->vmm);
+    pthread_join(s->tender, NULL);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    s->tended = false;
+    assert_int_equal(s->tend_result, 0);
+    assert_true(end.tv_sec - begin.tv_sec < 10);
+}
+
+/* Where more wait than can, connecting would wait, too, and nothing could end that. */
+static void too_many_wait_there(void **state)
+{
+    struct scene *s = *state;
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fds[8];
+    unsigned n = 0;
+
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/full", s->fake.dir);
+    assert_int_equal(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    assert_int_equal(listen(listener, 0), 0);
+    do {
+        fds[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    } while (connect(fds[n++], (struct sockaddr *)&addr, sizeof(addr)) == 0 && n < 8);
+    s->options.path = addr.sun_path;
+    assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), -EAGAIN);
+    while (n)
+        close(fds[--n]);
+    close(listener);
+    unlink(addr.sun_path);
+}
+
+/* What the VMM executes does not get the guest's memory. */
+static void children_get_nothing(void **state)
+{
+    struct scene *s = *state;
+    int fd = memfd_create("guest", MFD_CLOEXEC);
+    unsigned found = 0;
+
+    assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), 0);
+    assert_int_equal(anyhv_vmm_memory_add(s->vmm, 0x1000, 0x1000, fd, 0), 0);
+    close(fd);
+    for (fd = 0; fd < 256; fd++) {
+        char path[32], target[64] = "";
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        if (readlink(path, target, sizeof(target) - 1) < 0 || !strstr(target, "memfd:guest"))
+            continue;
+        assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+        found++;
+    }
+    assert_int_equal(found, 1);
 }
 
 /* In a kernel with ioregionfd the vCPU gets an error: there is nothing to go on with. */
@@ -609,9 +805,16 @@ static const struct CMUnitTest tests[] = {
     UNIT(ones),
     UNIT(waits_for_a_successor),
     UNIT(changes_meanwhile),
-    UNIT(no_answer_to_a_message),
-    UNIT(memory_of_one_that_lingers),
     UNIT(stop_ends_all_waits),
+    UNIT(changes_just_then),
+    UNIT(answers_nobody_asked_for),
+    UNIT(half_an_end),
+    UNIT(memory_and_silence),
+    UNIT(memory_of_one_that_lingers),
+    UNIT(answers_byte_by_byte),
+    UNIT(stop_in_the_handshake),
+    UNIT(too_many_wait_there),
+    UNIT(children_get_nothing),
     UNIT(ioregionfd_and_death),
     UNIT(no_descriptor_stays),
 };

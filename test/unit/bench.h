@@ -55,7 +55,8 @@ struct bench {
     size_t storage_size, state_size;
     bool attached;
 
-    /* What the device model does. NULL: requests are held, cancel answers, no buffers are pulled.
+    /*
+     * What the device model does. NULL: requests are held, cancel answers, no buffers are pulled.
      */
     void (*on_request)(struct bench *b, struct anyhv_req *req);
     bool (*on_cancel)(struct bench *b, struct anyhv_req *req, bool returnable);

@@ -17,7 +17,7 @@
 #define BENCH_RING 256u
 #define BENCH_DATA 16384u /* bytes of one transfer, when the test does not say otherwise */
 
-/* Section 5.20.6, as the driver reads it. */
+/* Section 5.16.6, as the driver reads it. */
 enum {
     FAIL_NEXT = 1,
     RD = 2,
@@ -118,7 +118,8 @@ void bench_expect(struct i2c_bench *b, const struct bench_request *r, uint32_t u
 void bench_expect_none(struct i2c_bench *b);
 /* The last writable byte. */
 uint8_t bench_status(struct i2c_bench *b, const struct bench_request *r);
-/* The next answers are for these requests, with this status and the used lengths that go with it.
+/*
+ * The next answers are for these requests, with this status and the used lengths that go with it.
  */
 void bench_expect_all(struct i2c_bench *b, const struct bench_request *r, unsigned n,
                       uint8_t status);

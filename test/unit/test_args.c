@@ -75,7 +75,6 @@ static void test_numbers(void **state)
     given.max = UINT64_MAX;
     assert_value("0", 0);
     assert_value("12", 12);
-    assert_value("010", 10); /* nobody means eight */
     assert_value("0x1f", 31);
     assert_value("0X1F", 31);
     assert_value("18446744073709551615", UINT64_MAX);
@@ -85,8 +84,8 @@ static void test_numbers(void **state)
 static void test_numbers_refused(void **state)
 {
     static const char *const wrong[] = {
-        "",   "x",   "-1",  "+1", " 1", "1 ",  "1.5",
-        "0x", "0xg", "1 2", "1K", "4",  "201", "18446744073709551616"};
+        "",     "x",  "-1",  "+1",  " 1", "1 ", "1.5", "010",
+        "0010", "0x", "0xg", "1 2", "1K", "4",  "201", "18446744073709551616"};
     (void)state;
 
     given.value = anyhv_arg_number;
@@ -142,6 +141,61 @@ static void test_sizes_refused(void **state)
                                  "(K, M, G and T may follow the number)");
 }
 
+/* Without argp: what files have in them. */
+static void test_parsed(void **state)
+{
+    uint64_t number = 99;
+
+    (void)state;
+    assert_false(anyhv_parse_number("010", 0, UINT64_MAX, &number)); /* eight or ten? */
+    assert_false(anyhv_parse_number("18446744073709551616", 0, UINT64_MAX, &number));
+    assert_false(anyhv_parse_number("4", 5, 6, &number));
+    assert_false(anyhv_parse_scaled("20G", "kMG", 1000, 1, UINT64_C(10000000000), &number));
+    assert_int_equal(number, 99); /* as it was */
+    assert_true(anyhv_parse_number("0x48", 0, UINT64_MAX, &number));
+    assert_int_equal(number, 0x48);
+    assert_true(anyhv_parse_scaled("10G", "kMG", 1000, 1, UINT64_C(10000000000), &number));
+    assert_int_equal(number, 10000000000);
+}
+
+static void test_parsed_signed(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t value;
+    } right[] = {
+        {"0", 0},
+        {"-0", 0},
+        {"-1", -1},
+        {"-0x10", -16},
+        {"9223372036854775807", INT64_MAX},
+        {"-9223372036854775808", INT64_MIN},
+    };
+    static const char *const wrong[] = {"",
+                                        "-",
+                                        "--1",
+                                        "+1",
+                                        "- 1",
+                                        " -1",
+                                        "-010",
+                                        "-1 ",
+                                        "-1.5",
+                                        "9223372036854775808",
+                                        "-9223372036854775809"};
+    int64_t value = 99;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_false(anyhv_parse_signed(wrong[i], INT64_MIN, INT64_MAX, &value));
+    assert_false(anyhv_parse_signed("-17", -16, 15, &value));
+    assert_false(anyhv_parse_signed("16", -16, 15, &value));
+    assert_int_equal(value, 99);
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        assert_true(anyhv_parse_signed(right[i].text, INT64_MIN, INT64_MAX, &value));
+        assert_int_equal(value, right[i].value);
+    }
+}
+
 /* Embedded in a program that must not end, a parser goes on with a legal value. */
 static void test_going_on(void **state)
 {
@@ -159,6 +213,7 @@ static void test_going_on(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_numbers),  cmocka_unit_test(test_numbers_refused),
     cmocka_unit_test(test_sizes),    cmocka_unit_test(test_sizes_refused),
+    cmocka_unit_test(test_parsed),   cmocka_unit_test(test_parsed_signed),
     cmocka_unit_test(test_going_on),
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The disk of the programs: images, memory, what is long, what must reach the medium, what is slow.
+/*
+ * The disk of the programs: images, memory, what is long, what must reach the medium, what is slow.
  */
 #include "blk_bench.h"
 

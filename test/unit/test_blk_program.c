@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The program: its arguments, and what it serves to the built-in guest. In processes of their own.
+/*
+ * The program: its arguments, and what it serves to the built-in guest. In processes of their own.
  */
 #include "child.h"
 
@@ -45,9 +46,11 @@ static void wrong_arguments_are_named(void **state)
 
     (void)state;
     assert_int_equal(CODE(ARG("--size=16X")), 64);
-    SAYS("--size: '16X' is not a size in whole sectors of 512 bytes");
+    SAYS("--size: '16X' is not a size from 512 to 9223372036854775807 bytes");
     assert_int_equal(CODE(ARG("--size=0")), 64);
     assert_int_equal(CODE(ARG("--size=1000")), 64);
+    SAYS("--size: '1000' is not a size in whole sectors of 512 bytes");
+    assert_int_equal(CODE(ARG("--size=01000")), 64); /* not the 512 of octal */
     assert_int_equal(CODE(ARG("--size=-512")), 64);
     assert_int_equal(CODE(ARG("--size=")), 64);
     assert_int_equal(CODE(ARG("--size=1KK")), 64);

@@ -32,7 +32,8 @@ static void watch_memory(struct bench *b)
     anyhv_mem_track(&b->lb.mem, true);
 }
 
-/* Does what it is told by the first byte it reads: copies, leaves a hole, pins, nothing, rejects.
+/*
+ * Does what it is told by the first byte it reads: copies, leaves a hole, pins, nothing, rejects.
  */
 static void write_somehow(struct bench *b, struct anyhv_req *req)
 {

@@ -77,7 +77,8 @@ static void a_guest_that_is_lost(void **state)
 
 /* ---- queues that become quiet ---- */
 
-/* A transfer that nobody has seen on the wires goes back to the ring, all of it, and comes again.
+/*
+ * A transfer that nobody has seen on the wires goes back to the ring, all of it, and comes again.
  */
 static void what_was_not_begun_goes_back(void **state)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The program: its arguments, and what it serves to the built-in guest. In processes of their own.
+/*
+ * The program: its arguments, and what it serves to the built-in guest. In processes of their own.
  */
 #include "child.h"
 
@@ -64,6 +65,8 @@ static void wrong_arguments_are_named(void **state)
     SAYS("--device: '0x80' is not an address: 0x00 to 0x77, or 0xa000 to 0xa3ff");
     assert_int_equal(CODE(ARG("--device=/dev/i2c-1:0x50,fifty")), 64);
     assert_int_equal(CODE(ARG("--device=/dev/i2c-1:0x50 ")), 64);
+    assert_int_equal(CODE(ARG("--device=/dev/i2c-1:050")), 64); /* 0x28, 0x32 or 0x50? */
+    SAYS("--device: '050' is not an address");
     for (unsigned i = 1; i < 18; i++)
         argv[i] = device;
     assert_int_equal(code_of(argv), 64);

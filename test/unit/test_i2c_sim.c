@@ -2,7 +2,7 @@
 /* The simulated bus: what its targets do, and what is said about a file that makes no sense. */
 #include "i2c_host_bench.h"
 
-#include "devices/i2c/sim.h"
+#include "devices/i2c/i2c_sim.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -284,7 +284,7 @@ static const char *what_is_wrong(const char *file)
     static struct i2c_sim sim;
 
     memset(&sim, 0, sizeof(sim));
-    assert_false(anyhv_sim_read(&sim, file));
+    assert_false(anyhv_i2c_sim_read(&sim, file));
     return sim.why;
 }
 
@@ -320,6 +320,8 @@ static void what_is_wrong_with_a_file(void **state)
         {"[0x9fff]\ntype = 24c02\n", ":2", ": [0x9fff] is not an address"},
         {"[0xa400]\ntype = 24c02\n", ":2", ": [0xa400] is not an address"},
         {"[-1]\ntype = 24c02\n", ":2", ": [-1] is not an address"},
+        {"[+80]\ntype = 24c02\n", ":2", ": [+80] is not an address"},
+        {"[050]\ntype = 24c02\n", ":2", ": [050] is not an address"}, /* 0x28, 0x32 or 0x50? */
         {"[0x50]\ntype = 24c02\nnonsense\n", ":3", ": neither [address] nor key = value"},
         {"[0x50\ntype = 24c02\n", ":1", ": neither [address] nor key = value"},
         {"[0x20]\ntype = nack\nafter = -1\n", ":3", "'-1' is not a number of bytes, 0 to 8192"},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* virtio-mmio in use: the set-up that Linux does, the interrupt line, ready, reset, notify, resume.
+/*
+ * virtio-mmio in use: the set-up that Linux does, the interrupt line, ready, reset, notify, resume.
  */
 #include "bench.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The entropy model over the loopback guest, with a source that is dry, slow or broken on command.
+/*
+ * The entropy model over the loopback guest, with a source that is dry, slow or broken on command.
  */
 #include "testing.h"
 

@@ -192,7 +192,8 @@ static void what_is_denied_is_not_told(void **state)
     assert_false(bench_event(g));
 }
 
-/* A change that is in work does not come back after the reset that takes back what was asked for.
+/*
+ * A change that is in work does not come back after the reset that takes back what was asked for.
  */
 static void reset_ends_what_is_in_work(void **state)
 {

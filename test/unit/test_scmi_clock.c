@@ -191,7 +191,8 @@ static void only_to_look_at(void **state)
     assert_false(b->clock[CPU].on);
 }
 
-/* Shared: on while anybody has it on; the highest wish of those who do. Proves SCMI-CLOCK-POLICY.
+/*
+ * Shared: on while anybody has it on; the highest wish of those who do. Proves SCMI-CLOCK-POLICY.
  */
 static void two_agents(void **state)
 {

@@ -26,7 +26,8 @@ static void no_buffer_yet(void **state)
     EXPECT_EVENT(g, DELAYED(g, CLOCK, 5), OK, CPU, 1000000000, 0);
 }
 
-/* Of notifications the latest are kept; delayed responses all are. Proves SCMI-EVENT-DELAYED-KEPT.
+/*
+ * Of notifications the latest are kept; delayed responses all are. Proves SCMI-EVENT-DELAYED-KEPT.
  */
 static void no_buffer_for_long(void **state)
 {

@@ -141,6 +141,9 @@ static void wrong_files(void **state)
         {"[clock a]\nrates = 1X\n", "2: [clock a] rates: '1X' is not"},
         {"[clock a]\nrates = 0\n", "2: [clock a] rates: '0' is not"},
         {"[clock a]\nrates = -1\n", "2: [clock a] rates: '-1' is not"},
+        {"[clock a]\nrates = 010\n", "2: [clock a] rates: '010' is not"},
+        {"[clock a]\nrates = 1\ndevice = +1\n", "3: [clock a] device: '+1' is not"},
+        {"[sensor a]\ntype = 2\nscale = -010\n", "3: [sensor a] scale: '-010' is not"},
         {"[clock a]\nrates = 99999999999999999999\n", "2: [clock a] rates:"},
         {"[clock a]\nrates = 2000G\n", "2: [clock a] rates:"},
         {"[clock a]\nrates = 1M\nrange = 1 2 1\n", "3: [clock a] range: '1 2 1' is not possible"},
@@ -171,6 +174,8 @@ static void wrong_files(void **state)
         {"[sensor s]\ntype=2\nfile=/x\nvalue=1 2\n[agent x]\n", "1: [sensor s]: a sensor that is"},
         {"[agent x]\nclocks = a\n", "2: [agent x] clocks: 'a' is not clocks that are"},
         {"[clock a]\nrates=1\n[agent x]\nclocks = a a\n", "4: [agent x] clocks:"},
+        {"[clock a]\nrates=1\n[clock b]\nrates=1\n[agent x]\nclocks = a a\n",
+         "6: [agent x] clocks:"},
         {"[clock a]\nrates=1\n[agent x]\nclocks = a:write\n", "4: [agent x] clocks:"},
         {"[reset a]\n[agent x]\nresets = a a\n", "3: [agent x] resets:"},
         {"[reset a]\n[agent x]\nresets = b\n", "3: [agent x] resets:"},
@@ -207,7 +212,7 @@ static void too_many(void **state)
                  {"[sensor c%u]\ntype = 2\n", 32},
                  {"[reset c%u]\nlatency-us = 1\n", 32},
                  {"[agent c%u]\ntrusted = no\n", 8}};
-    char text[2000];
+    char text[2000], says[32];
 
     (void)state;
     for (unsigned k = 0; k < 4; k++) {
@@ -222,7 +227,8 @@ static void too_many(void **state)
             at += snprintf(text + at, sizeof(text) - (size_t)at, "%s", section);
         }
         assert_null(read_text(text));
-        assert_non_null(strstr(why, "there can be"));
+        snprintf(says, sizeof(says), "there can be %u ", kinds[k].most);
+        assert_non_null(strstr(why, says));
     }
 }
 

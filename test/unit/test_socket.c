@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* UNIX sockets: what may be at the path, and what comes out. No test may leave a descriptor open.
+/*
+ * UNIX sockets: what may be at the path, and what comes out. No test may leave a descriptor open.
  */
 #include "linux_test.h"
 

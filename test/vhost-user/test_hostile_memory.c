@@ -162,7 +162,8 @@ TEST(regions_in_strange_files)
     OK(fe_region(fe, FE_ADD_MEM_REG, &fe->region, fe->memfd));
 }
 
-/* The file gets shorter under the rings: zero pages, a line in the log, the end of the connection.
+/*
+ * The file gets shorter under the rings: zero pages, a line in the log, the end of the connection.
  */
 TEST(memory_shrinks)
 {

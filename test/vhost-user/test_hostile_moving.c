@@ -158,7 +158,8 @@ static struct fe_inflight with_area(struct harness *h, uint64_t features)
     return in;
 }
 
-/* Sizes that do not fit each other, the file or the device; each is refused and the next is tried.
+/*
+ * Sizes that do not fit each other, the file or the device; each is refused and the next is tried.
  */
 TEST(area_that_cannot_be)
 {
@@ -257,7 +258,8 @@ static void noise(struct fe_inflight *in, bool packed, uint64_t *seed)
     }
 }
 
-/* Whatever stands in the area: nobody crashes, hangs or writes elsewhere, and the next is served.
+/*
+ * Whatever stands in the area: nobody crashes, hangs or writes elsewhere, and the next is served.
  */
 TEST(random_areas)
 {

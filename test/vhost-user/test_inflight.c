@@ -177,7 +177,8 @@ static uint64_t count_signals(int fd)
     return sum;
 }
 
-/* An interrupt may have died with the process that owed it, and a kick with the one that heard it.
+/*
+ * An interrupt may have died with the process that owed it, and a kick with the one that heard it.
  */
 TEST(all_is_looked_at_and_said_once)
 {
@@ -373,7 +374,8 @@ TEST(area_for_one_ring_of_two)
     fe_inflight_free(&other);
 }
 
-/* QEMU asks for a disk's area with a number of its own; a driver on virtio-mmio takes longer rings.
+/*
+ * QEMU asks for a disk's area with a number of its own; a driver on virtio-mmio takes longer rings.
  */
 TEST(ring_that_is_longer_than_said)
 {

@@ -182,7 +182,7 @@ TEST(command_line)
     const char *const help[] = {"--help", NULL};
 
     assert_int_equal(code_of(both, h, "either --socket-path or --fd"), 64);
-    assert_int_equal(code_of(bad_fd, h, "'zero' is not a descriptor number"), 64);
+    assert_int_equal(code_of(bad_fd, h, "--fd: 'zero' is not a number from 0 to 2147483647"), 64);
     assert_int_equal(code_of(closed_fd, h, "--fd=987: Bad file descriptor"), 1);
     assert_int_equal(code_of(no_socket, h, "--fd=2: Socket operation on non-socket"), 1);
     assert_int_equal(code_of(elsewhere, h, "cannot listen at /no/such/folder/socket"), 1);

@@ -121,7 +121,8 @@ TEST(status_refuses_features)
     assert_int_equal(status, 0);
 }
 
-/* QEMU negotiates STATUS and leaves DRIVER_OK out for some devices: started and enabled is enough.
+/*
+ * QEMU negotiates STATUS and leaves DRIVER_OK out for some devices: started and enabled is enough.
  */
 TEST(status_without_driver_ok)
 {
@@ -173,7 +174,8 @@ static void expect_status(struct harness *h, uint64_t want)
     assert_int_equal(status, want);
 }
 
-/* SUSPEND shows when the device is quiet, DRIVER_OK ends it; what the VMM does to rings does not.
+/*
+ * SUSPEND shows when the device is quiet, DRIVER_OK ends it; what the VMM does to rings does not.
  */
 TEST(suspend)
 {
@@ -420,7 +422,8 @@ TEST(config_change_waits_for_a_ring)
 
 /* ---- the way of a whole front end ---- */
 
-/* As User-Mode Linux does it: no STATUS, a table with room to spare, pipes, and no word at rebind.
+/*
+ * As User-Mode Linux does it: no STATUS, a table with room to spare, pipes, and no word at rebind.
  */
 TEST(like_user_mode_linux)
 {

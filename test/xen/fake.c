@@ -456,8 +456,8 @@ static int set_level(domid_t domid, unsigned irq, unsigned level)
     if (!d)
         return -1;
     assert_true(irq < 1024 && level <= 1);
+    d->rises[irq] += level && !d->level[irq]; /* Linux has ISA interrupts of Xen as edges */
     d->level[irq] = level;
-    d->rises[irq] += level;
     return 0;
 }
 

@@ -125,7 +125,8 @@ static const struct rig_ops ops = {
 };
 
 #define ALL (DRV_F_INDIRECT | DRV_F_EVENT_IDX)
-/* Without RIG_SUSPEND: its tests access registers inside a request, where no trap can be answered.
+/*
+ * Without RIG_SUSPEND: its tests access registers inside a request, where no trap can be answered.
  */
 #define CAPS                                                                        \
     (RIG_REGISTERS | RIG_COUNTERS | RIG_IN_PROCESS | RIG_QUEUE_RESET | RIG_CONFIG | \

@@ -3,6 +3,7 @@
 #include "xen/harness.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -103,8 +104,9 @@ static void fails_without_restriction(void **state)
 static void placed_by_hand(void **state)
 {
     struct harness *h = *state;
-    static const char irq[] = {'-', '-', 'i', 'r', 'q', '=', '0' + IRQ / 10, '0' + IRQ % 10, 0};
+    char irq[16];
 
+    snprintf(irq, sizeof(irq), "--irq=%d", IRQ);
     fake_fail("xs_open", 1, ENOENT);
     assert_int_equal(
         backend_start(&h->b, (const char *const[]){"--domid=3", "--base=0xfeb00000", irq, NULL}),

@@ -66,7 +66,8 @@ static void down_in_order(void **state)
     (void)value;
 }
 
-/* Each call that the way up makes fails once. What came before is undone, and the next look works.
+/*
+ * Each call that the way up makes fails once. What came before is undone, and the next look works.
  */
 static void fails_at_every_step(void **state)
 {

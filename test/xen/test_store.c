@@ -64,6 +64,7 @@ static void malformed_64(void **state)
         {"frontend-id", "4", "'frontend-id' is 4"},
         {"frontend-id", "", "'frontend-id' is ''"},
         {"frontend-id", "32752", "'frontend-id' is '32752'"},
+        {"frontend-id", "03", "'frontend-id' is '03'"},
         {"transport", "pci", "'transport' is 'pci'"},
         {"state", "5", ""},
         {"state", "6", ""},

@@ -6,11 +6,13 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-#define MAX_FDS 2
+#define PATIENCE_MS 30000 /* for an answer: a device may have to finish what it has in work */
+#define HANG_UP_MS  1000  /* for the end of one that was told to end, or is dying */
+#define MAX_FDS     2
 
 union control {
     struct cmsghdr align;
@@ -22,30 +24,26 @@ static const int results[] = {
     [ANYHV_IOR_MOMENT] = -EBUSY, [ANYHV_IOR_NORES] = -ENOSPC,
 };
 
-int anyhv_vmm_channel_connect(const struct anyhv_vmm_options *options)
+int anyhv_vmm_channel_connect(const char *path)
 {
-    const struct timeval patience = {.tv_sec = options->patience_ms / 1000,
-                                     .tv_usec = options->patience_ms % 1000 * 1000};
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     int fd, rc;
 
-    if (strlen(options->path) >= sizeof(addr.sun_path))
+    if (strlen(path) >= sizeof(addr.sun_path))
         return -ENAMETOOLONG;
-    memcpy(addr.sun_path, options->path, strlen(options->path));
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memcpy(addr.sun_path, path, strlen(path));
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     do {
         rc = connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
     } while (rc == -EINTR);
-    if (!rc && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
-        rc = -errno;
     if (rc)
         close(fd);
     return rc ? rc : fd;
 }
 
-/* All of it: a part that does not go out at once is waited for, as signals may come. */
+/* All of it. There is room: one message at a time is on its way. */
 static int transmit(int socket, const struct anyhv_ior_message *m, const int *fds, unsigned nfds)
 {
     union control control;
@@ -93,8 +91,33 @@ static void take_fd(struct msghdr *msg, int *fd)
     }
 }
 
-static int receive(int socket, struct anyhv_ior_message *m, int *fd)
+static int64_t now_ms(void)
 {
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Until something is there; neither signals nor bytes that come one by one move the deadline. */
+static int await(const struct anyhv_vmm *vmm, int socket, int64_t deadline)
+{
+    struct pollfd fds[2] = {{.fd = socket, .events = POLLIN}, {.fd = vmm->stop, .events = POLLIN}};
+    int n;
+
+    do {
+        int64_t left = deadline - now_ms();
+
+        n = left > 0 ? poll(fds, 2, (int)left) : 0;
+    } while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return -ETIMEDOUT;
+    return fds[1].revents ? -ECANCELED : 0;
+}
+
+static int receive(const struct anyhv_vmm *vmm, int socket, struct anyhv_ior_message *m, int *fd)
+{
+    int64_t deadline = now_ms() + PATIENCE_MS;
     size_t have = 0;
 
     *fd = -1;
@@ -105,13 +128,14 @@ static int receive(int socket, struct anyhv_ior_message *m, int *fd)
                              .msg_iovlen = 1,
                              .msg_control = control.bytes,
                              .msg_controllen = sizeof(control.bytes)};
-        ssize_t n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
+        int rc = await(vmm, socket, deadline);
+        ssize_t n = rc ? -1 : recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
 
-        if (n < 0 && errno == EINTR)
+        if (!rc && n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (n <= 0) {
             anyhv_vmm_fd_close(fd);
-            return n < 0 && errno == EAGAIN ? -ETIMEDOUT : -ECONNRESET;
+            return rc ? rc : -ECONNRESET;
         }
         take_fd(&msg, fd);
         have += (size_t)n;
@@ -119,26 +143,26 @@ static int receive(int socket, struct anyhv_ior_message *m, int *fd)
     return 0;
 }
 
-bool anyhv_vmm_channel_ended(const struct anyhv_vmm_options *options, int socket)
+bool anyhv_vmm_channel_ended(int socket)
 {
     struct pollfd peer = {.fd = socket};
     int n;
 
     do {
-        n = poll(&peer, 1, (int)options->patience_ms);
+        n = poll(&peer, 1, HANG_UP_MS);
     } while (n < 0 && errno == EINTR);
     return n > 0;
 }
 
 /* The answer is in *@m, its descriptor in *@answer_fd unless that is NULL. */
-static int talk(int socket, struct anyhv_ior_message *m, const int *fds, unsigned nfds,
-                int *answer_fd)
+static int talk(const struct anyhv_vmm *vmm, int socket, struct anyhv_ior_message *m,
+                const int *fds, unsigned nfds, int *answer_fd)
 {
     uint32_t request = m->request;
     int fd = -1, rc = transmit(socket, m, fds, nfds);
 
     if (!rc)
-        rc = receive(socket, m, &fd);
+        rc = receive(vmm, socket, m, &fd);
     if (!rc && (m->request != request || m->result >= sizeof(results) / sizeof(results[0])))
         rc = -EPROTO;
     if (!rc)
@@ -150,11 +174,12 @@ static int talk(int socket, struct anyhv_ior_message *m, const int *fds, unsigne
     return rc;
 }
 
-static int hand_over(int socket, enum anyhv_ior_request request, const int *fds, unsigned nfds)
+static int hand_over(const struct anyhv_vmm *vmm, int socket, enum anyhv_ior_request request,
+                     const int *fds, unsigned nfds)
 {
     struct anyhv_ior_message m = {.request = request};
 
-    return talk(socket, &m, fds, nfds, NULL);
+    return talk(vmm, socket, &m, fds, nfds, NULL);
 }
 
 /* ---- the messages ---- */
@@ -167,7 +192,7 @@ int anyhv_vmm_channel_hello(struct anyhv_vmm *vmm, int socket)
     m.u.hello.magic = ANYHV_IOR_MAGIC;
     m.u.hello.version = ANYHV_IOR_VERSION;
     m.u.hello.layout = vmm->options.layout;
-    rc = talk(socket, &m, NULL, 0, NULL);
+    rc = talk(vmm, socket, &m, NULL, 0, NULL);
     if (rc)
         return rc;
     if (!m.u.welcome.queues || m.u.welcome.queues > UINT16_MAX)
@@ -181,28 +206,28 @@ int anyhv_vmm_channel_hello(struct anyhv_vmm *vmm, int socket)
     return 0;
 }
 
-int anyhv_vmm_channel_add(int socket, const struct vmm_memory *memory)
+int anyhv_vmm_channel_add(const struct anyhv_vmm *vmm, int socket, const struct vmm_memory *memory)
 {
     struct anyhv_ior_message m = {.request = ANYHV_IOR_MEMORY_ADD};
 
     m.u.memory.addr = memory->addr;
     m.u.memory.size = memory->size;
     m.u.memory.offset = memory->offset;
-    return talk(socket, &m, &memory->fd, 1, NULL);
+    return talk(vmm, socket, &m, &memory->fd, 1, NULL);
 }
 
-int anyhv_vmm_channel_remove(int socket, const struct vmm_memory *memory)
+int anyhv_vmm_channel_remove(const struct anyhv_vmm *vmm, const struct vmm_memory *memory)
 {
     struct anyhv_ior_message m = {.request = ANYHV_IOR_MEMORY_REMOVE};
 
     m.u.memory.addr = memory->addr;
     m.u.memory.size = memory->size;
-    return talk(socket, &m, NULL, 0, NULL);
+    return talk(vmm, vmm->socket, &m, NULL, 0, NULL);
 }
 
-int anyhv_vmm_channel_reset(int socket)
+int anyhv_vmm_channel_reset(const struct anyhv_vmm *vmm)
 {
-    return hand_over(socket, ANYHV_IOR_RESET, NULL, 0);
+    return hand_over(vmm, vmm->socket, ANYHV_IOR_RESET, NULL, 0);
 }
 
 /*
@@ -213,7 +238,7 @@ static int exchange_state(struct anyhv_vmm *vmm, int socket)
 {
     struct anyhv_ior_message m = {.request = ANYHV_IOR_STATE};
     bool have = vmm->state >= 0 && !vmm->forget;
-    int fd, rc = talk(socket, &m, &vmm->state, have, &fd);
+    int fd, rc = talk(vmm, socket, &m, &vmm->state, have, &fd);
 
     if (rc)
         return rc;
@@ -233,7 +258,7 @@ static int give_kicks(const struct anyhv_vmm *vmm, int socket)
         struct anyhv_ior_message m = {.request = ANYHV_IOR_KICK};
 
         m.u.kick.queue = i;
-        rc = talk(socket, &m, &vmm->kicks[i], 1, NULL);
+        rc = talk(vmm, socket, &m, &vmm->kicks[i], 1, NULL);
     }
     return rc;
 }
@@ -244,7 +269,7 @@ static int give_interrupt(const struct anyhv_vmm *vmm, int socket)
     int fds[2] = {vmm->irq, vmm->resample};
 
     m.u.interrupt.flags = vmm->options.level ? ANYHV_IOR_RESAMPLE : 0;
-    return talk(socket, &m, fds, vmm->options.level ? 2 : 1, NULL);
+    return talk(vmm, socket, &m, fds, vmm->options.level ? 2 : 1, NULL);
 }
 
 int anyhv_vmm_channel_start(struct anyhv_vmm *vmm, int socket, int *wire)
@@ -252,7 +277,7 @@ int anyhv_vmm_channel_start(struct anyhv_vmm *vmm, int socket, int *wire)
     int pair[2], rc = exchange_state(vmm, socket);
 
     for (unsigned i = 0; i < vmm->nmemory && !rc; i++)
-        rc = anyhv_vmm_channel_add(socket, &vmm->memory[i]);
+        rc = anyhv_vmm_channel_add(vmm, socket, &vmm->memory[i]);
     if (!rc)
         rc = give_kicks(vmm, socket);
     if (!rc)
@@ -262,7 +287,7 @@ int anyhv_vmm_channel_start(struct anyhv_vmm *vmm, int socket, int *wire)
     /* Packets: no command can be torn, and neither can an answer. */
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
-    rc = hand_over(socket, ANYHV_IOR_START, &pair[1], 1);
+    rc = hand_over(vmm, socket, ANYHV_IOR_START, &pair[1], 1);
     close(pair[1]);
     *wire = pair[0];
     if (rc)

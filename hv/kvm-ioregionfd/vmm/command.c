@@ -22,24 +22,29 @@ static struct anyhv_ior_command encode(enum anyhv_ior_layout layout,
     return command;
 }
 
-/* False: nobody waits any more. Signals do not end the wait. */
-static bool ready(const struct anyhv_vmm *vmm, short events)
+/* What the socket is ready for; 0: nobody waits any more. Signals do not end the wait. */
+static short ready(const struct anyhv_vmm *vmm, short events)
 {
     struct pollfd fds[2] = {{.fd = vmm->wire, .events = events},
                             {.fd = vmm->stop, .events = POLLIN}};
 
     while (poll(fds, 2, -1) < 0 && errno == EINTR)
         ;
-    return !fds[1].revents;
+    return fds[1].revents ? 0 : fds[0].revents;
 }
 
-/* Sent and received whole or not at all: the socket keeps packets. */
+/*
+ * Sent and received whole or not at all: the socket keeps packets. An answer that is there already
+ * would be taken for this command's.
+ */
 static bool put(const struct anyhv_vmm *vmm, const struct anyhv_ior_command *command)
 {
     ssize_t n;
 
     do {
-        if (!ready(vmm, POLLOUT))
+        short events = ready(vmm, POLLIN | POLLOUT);
+
+        if (!events || events & POLLIN)
             return false;
         n = send(vmm->wire, command, sizeof(*command), MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (n < 0 && (errno == EINTR || errno == EAGAIN));

@@ -3,6 +3,7 @@
 #include "vmm_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define AGAIN_MS    10    /* between looks for a successor */
-#define PATIENCE_MS 30000 /* a device may have to finish what it has in work */
+#define AGAIN_MS 10 /* between looks for a successor */
 
 void anyhv_vmm_fd_close(int *fd)
 {
@@ -51,7 +51,7 @@ static int meet(struct anyhv_vmm *vmm)
 {
     int rc;
 
-    vmm->socket = anyhv_vmm_channel_connect(&vmm->options);
+    vmm->socket = anyhv_vmm_channel_connect(vmm->options.path);
     if (vmm->socket < 0)
         return vmm->socket;
     rc = anyhv_vmm_channel_hello(vmm, vmm->socket);
@@ -68,8 +68,6 @@ int anyhv_vmm_open(struct anyhv_vmm **out, const struct anyhv_vmm_options *optio
     vmm->options = *options;
     if (!vmm->options.layout)
         vmm->options.layout = ANYHV_IOR_LAYOUT_V3;
-    if (!vmm->options.patience_ms)
-        vmm->options.patience_ms = PATIENCE_MS;
     vmm->socket = vmm->state = vmm->wire = vmm->irq = vmm->resample = vmm->stop = -1;
     pthread_mutex_init(&vmm->control, NULL);
     pthread_mutex_init(&vmm->lock, NULL);
@@ -145,7 +143,23 @@ static void gone(struct anyhv_vmm *vmm)
         vmm->life = VMM_GONE;
 }
 
-/* The device serves from now on; @wire becomes ours. With control: it knows all the memory. */
+/*
+ * With `control`, or by the one who tends. The end of one socket is that of both, and whoever waits
+ * at either of them, on either side, is told.
+ */
+static void lost(struct anyhv_vmm *vmm)
+{
+    shutdown(vmm->socket, SHUT_WR); /* its own half tells when it has let go */
+    shutdown(vmm->wire, SHUT_RDWR);
+    pthread_mutex_lock(&vmm->lock);
+    gone(vmm);
+    pthread_mutex_unlock(&vmm->lock);
+}
+
+/*
+ * The device serves from now on; @wire becomes ours. With `control`: what is said to the device
+ * reaches either its list of memory before START, or itself.
+ */
 static void served(struct anyhv_vmm *vmm, int wire)
 {
     pthread_mutex_lock(&vmm->lock);
@@ -194,7 +208,7 @@ static bool stopped(const struct anyhv_vmm *vmm, int ms)
 
 static int revive(struct anyhv_vmm *vmm)
 {
-    int socket = anyhv_vmm_channel_connect(&vmm->options), wire, rc;
+    int socket = anyhv_vmm_channel_connect(vmm->options.path), wire, rc;
 
     if (socket < 0)
         return socket;
@@ -208,9 +222,10 @@ static int revive(struct anyhv_vmm *vmm)
         anyhv_vmm_fd_close(&vmm->socket);
         vmm->socket = socket;
         served(vmm, wire);
-        __atomic_add_fetch(&vmm->revivals, 1, __ATOMIC_RELAXED);
     }
     pthread_mutex_unlock(&vmm->control);
+    if (!rc)
+        __atomic_add_fetch(&vmm->revivals, 1, __ATOMIC_RELAXED);
     return rc;
 }
 
@@ -222,15 +237,13 @@ uint32_t anyhv_vmm_revivals(struct anyhv_vmm *vmm)
 /* Returns when the device process has left, or stop was called. */
 static void watch(struct anyhv_vmm *vmm)
 {
-    struct pollfd fds[2] = {{.fd = vmm->socket}, {.fd = vmm->stop, .events = POLLIN}};
+    struct pollfd fds[3] = {
+        {.fd = vmm->stop, .events = POLLIN}, {.fd = vmm->socket}, {.fd = vmm->wire}};
 
-    while (poll(fds, 2, -1) < 0 && errno == EINTR)
+    while (poll(fds, 3, -1) < 0 && errno == EINTR)
         ;
-    /* A vCPU that waits for an answer is told by the other socket's end. */
-    pthread_mutex_lock(&vmm->lock);
-    if (fds[0].revents)
-        gone(vmm);
-    pthread_mutex_unlock(&vmm->lock);
+    if (fds[1].revents || fds[2].revents)
+        lost(vmm);
 }
 
 int anyhv_vmm_tend(struct anyhv_vmm *vmm)
@@ -250,21 +263,13 @@ int anyhv_vmm_tend(struct anyhv_vmm *vmm)
 /* ---- memory and reset ---- */
 
 /*
- * What became of a message. If the sockets are good for nothing more, both end, so that the device
- * process notices if it lives; whoever comes next is told all that there is. That is as good as
- * having been delivered where the process was gone already.
+ * Of a message that could not be delivered: a successor will be told all that there is. Without a
+ * proper answer nobody knows what was done, and a late one would be taken for the next message's.
  */
 static int unless_gone(struct anyhv_vmm *vmm, int rc)
 {
-    if (rc != -ECONNRESET && rc != -ETIMEDOUT && rc != -EPROTO)
-        return rc;
-    /* Only our half: its own tells when it has let go. */
-    shutdown(vmm->socket, SHUT_WR);
-    /* Without the lock: a vCPU that waits for an answer has it. */
-    shutdown(vmm->wire, SHUT_RDWR);
-    pthread_mutex_lock(&vmm->lock);
-    gone(vmm);
-    pthread_mutex_unlock(&vmm->lock);
+    if (rc == -ECONNRESET || rc == -ETIMEDOUT || rc == -EPROTO)
+        lost(vmm);
     return rc == -ECONNRESET ? 0 : rc;
 }
 
@@ -275,7 +280,7 @@ static int add(struct anyhv_vmm *vmm, const struct vmm_memory *memory)
     if (vmm->nmemory == ANYHV_IOR_SLOTS)
         return -ENOSPC;
     if (life_of(vmm) == VMM_SERVED)
-        rc = unless_gone(vmm, anyhv_vmm_channel_add(vmm->socket, memory));
+        rc = unless_gone(vmm, anyhv_vmm_channel_add(vmm, vmm->socket, memory));
     if (!rc)
         vmm->memory[vmm->nmemory++] = *memory;
     return rc;
@@ -284,7 +289,8 @@ static int add(struct anyhv_vmm *vmm, const struct vmm_memory *memory)
 int anyhv_vmm_memory_add(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size, int fd,
                          uint64_t offset)
 {
-    struct vmm_memory memory = {.addr = addr, .size = size, .offset = offset, .fd = dup(fd)};
+    struct vmm_memory memory = {
+        .addr = addr, .size = size, .offset = offset, .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)};
     int rc;
 
     if (memory.fd < 0)
@@ -307,8 +313,8 @@ static int drop(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size)
     if (i == vmm->nmemory)
         return -ENOENT;
     if (life_of(vmm) == VMM_SERVED)
-        rc = unless_gone(vmm, anyhv_vmm_channel_remove(vmm->socket, &vmm->memory[i]));
-    else if (life_of(vmm) == VMM_GONE && !anyhv_vmm_channel_ended(&vmm->options, vmm->socket))
+        rc = unless_gone(vmm, anyhv_vmm_channel_remove(vmm, &vmm->memory[i]));
+    else if (life_of(vmm) == VMM_GONE && !anyhv_vmm_channel_ended(vmm->socket))
         rc = -ETIMEDOUT;
     if (rc)
         return rc;
@@ -335,7 +341,7 @@ int anyhv_vmm_reset(struct anyhv_vmm *vmm)
     /* If the device process dies before it has done it, the state is still that of before. */
     vmm->forget = true;
     if (life_of(vmm) == VMM_SERVED)
-        rc = anyhv_vmm_channel_reset(vmm->socket);
+        rc = anyhv_vmm_channel_reset(vmm);
     if (!rc && life_of(vmm) == VMM_SERVED)
         vmm->forget = false;
     rc = unless_gone(vmm, rc);

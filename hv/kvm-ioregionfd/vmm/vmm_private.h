@@ -44,19 +44,21 @@ struct anyhv_vmm {
     uint32_t revivals;
 };
 
+/* ---- channel.c: the handshake ---- */
+
 /*
- * ---- channel.c: the handshake; 0 or -errno. Of these -ECONNRESET, -ETIMEDOUT and -EPROTO mean
- * that the socket is good for nothing more: the device process is gone, silent, or says nonsense.
- * ----
+ * All of these: 0 or -errno. -ECONNRESET, -ETIMEDOUT and -EPROTO mean that the socket is good for
+ * nothing more: the device process is gone, silent, or says nonsense. -ECANCELED: stop was called.
  */
-int anyhv_vmm_channel_connect(const struct anyhv_vmm_options *options);
-/* Has the device process hung up, and therefore nothing of the guest's any more? Waits for it. */
-bool anyhv_vmm_channel_ended(const struct anyhv_vmm_options *options, int socket);
+/* Never waits. -EAGAIN: too many others do. */
+int anyhv_vmm_channel_connect(const char *path);
+/* Has the device process hung up, and so nothing of the guest's any more? Waits a second. */
+bool anyhv_vmm_channel_ended(int socket);
 /* HELLO; fills device_id and queues. */
 int anyhv_vmm_channel_hello(struct anyhv_vmm *vmm, int socket);
-int anyhv_vmm_channel_add(int socket, const struct vmm_memory *memory);
-int anyhv_vmm_channel_remove(int socket, const struct vmm_memory *memory);
-int anyhv_vmm_channel_reset(int socket);
+int anyhv_vmm_channel_add(const struct anyhv_vmm *vmm, int socket, const struct vmm_memory *memory);
+int anyhv_vmm_channel_remove(const struct anyhv_vmm *vmm, const struct vmm_memory *memory);
+int anyhv_vmm_channel_reset(const struct anyhv_vmm *vmm);
 /* State, memory, eventfds and START. *@wire: our end of the commands' socket. */
 int anyhv_vmm_channel_start(struct anyhv_vmm *vmm, int socket, int *wire);
 

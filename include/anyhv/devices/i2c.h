@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The I2C adapter, section 5.20. The model is freestanding: it gathers the requests that belong
+ * The I2C adapter, section 5.16. The model is freestanding: it gathers the requests that belong
  * together, checks them and answers them; the transfer itself is done by whoever has the wires,
  * behind struct anyhv_i2c_bus.
  *

@@ -86,9 +86,8 @@ struct anyhv_i2c_adapter *anyhv_i2c_sim_open(struct anyhv_loop *loop, const char
 
 /* ---- The class ---- */
 
-#define ANYHV_I2C_TIMEOUT_MS \
-    5000u /* what is enough for ANYHV_I2C_BYTES at 100 kHz, and a stretched clock */
-#define ANYHV_I2C_LINGER_MS 10u /* how long the rest of a group may take to come */
+#define ANYHV_I2C_TIMEOUT_MS 5000u /* enough for ANYHV_I2C_BYTES at 100 kHz, clock stretched */
+#define ANYHV_I2C_LINGER_MS  10u   /* how long the rest of a group may take to come */
 
 extern const struct anyhv_class anyhv_i2c_class;
 

@@ -6,10 +6,11 @@
  * One platform serves several agents. Each sees only what it was given, under numbers of its own
  * that begin with 0, and may use it or only look at it. What they share follows one policy:
  *
- *   - A clock is on while any agent has it on; its rate is the highest that was asked for by those
- *     who have it on. When none of them has asked, the rate stays.
- *   - A reset line is asserted while any agent asserts it.
- *   - A sensor is there for everybody; trip points, configuration and updates are each agent's own.
+ *   a clock        is on while any agent has it on; its rate is the highest that was asked for by
+ *                  those who have it on; when none of them has asked, it stays where it is, or
+ *                  follows who asks while having it off
+ *   a reset line   is asserted while any agent asserts it
+ *   a sensor       is everybody's; trip points, configuration and updates are each agent's own
  *
  * An agent whose driver resets its device, or whose guest goes away, takes back all that it asked
  * for.
@@ -37,7 +38,7 @@ struct anyhv_scmi;
 struct anyhv_scmi_agent;
 struct anyhv_scmi_platform;
 
-/* ---- What the platform has: filled in by the caller, but for the last part of each ---- */
+/* ---- What the platform has: filled in by the caller, all but the last part of each ---- */
 
 struct anyhv_scmi_resource {
     const char *name; /* at most 15 characters */
@@ -46,12 +47,13 @@ struct anyhv_scmi_resource {
 
 struct anyhv_scmi_clock {
     struct anyhv_scmi_resource resource;
-    const uint64_t *rates; /* Hz, ascending: nrates of them; or lowest, highest, step of a range */
+    /* Hz, ascending: `nrates` of them, or lowest, highest and step of a range. */
+    const uint64_t *rates;
     uint16_t nrates;
     bool range;
     bool always_on;     /* whatever agents say */
     uint32_t enable_us; /* how long it takes to start, for agents to know */
-    uint32_t settle_ms; /* how long an asynchronous change takes; 0: only synchronous ones */
+    uint32_t settle_ms; /* how long an asynchronous change takes; 0: there are only others */
     uint64_t rate;      /* at first, and from then on */
     /* the platform's */
     bool on;
@@ -64,9 +66,9 @@ struct anyhv_scmi_sensor {
     uint8_t axes;  /* 0: a single value; otherwise up to ANYHV_SCMI_AXES, axis_X, axis_Y, axis_Z */
     uint8_t trips; /* trip points that each agent can set */
     bool timestamps;
-    bool bounded;     /* the next two are known */
-    int64_t min, max; /* of what it can measure */
-    uint32_t read_ms; /* how long an asynchronous reading takes; 0: only synchronous ones */
+    bool bounded;                 /* the next two are known */
+    int64_t min, max;             /* of what it can measure */
+    uint32_t read_ms;             /* how long an asynchronous one takes; 0: there are only others */
     const uint16_t *intervals_ms; /* of updates, ascending; none: no updates */
     uint16_t nintervals;
     bool external; /* values come from anyhv_scmi_sensor_set; what follows is not used */
@@ -86,7 +88,7 @@ struct anyhv_scmi_sensor {
 struct anyhv_scmi_reset {
     struct anyhv_scmi_resource resource;
     uint32_t latency_us; /* how long a reset takes, for agents to know; UINT32_MAX: unknown */
-    uint32_t hold_ms;    /* how long an asynchronous reset takes; 0: only synchronous ones */
+    uint32_t hold_ms;    /* an autonomous reset; 0: it is over at once, and never asynchronous */
     /* the platform's */
     bool asserted;
     uint32_t holds;  /* autonomous resets in work */
@@ -146,7 +148,9 @@ struct anyhv_scmi_agent {
 /* What the platform needs from outside. */
 struct anyhv_scmi_platform_ops {
     uint64_t (*now)(struct anyhv_scmi_platform *platform);
-    /* Call anyhv_scmi_tick at @at; replaces the wish before. ANYHV_SCMI_NEVER: not at all. */
+    /*
+     * Call anyhv_scmi_tick at the time @at; replaces the call before. ANYHV_SCMI_NEVER: not at all.
+     */
     void (*wake)(struct anyhv_scmi_platform *platform, uint64_t at);
     /* An agent was refused something: tell the operator. Optional. */
     void (*refused)(struct anyhv_scmi_platform *platform, const struct anyhv_scmi_agent *agent,
@@ -209,7 +213,7 @@ struct anyhv_scmi_event {
 struct anyhv_scmi_counters {
     uint64_t commands, refused; /* refused: for want of permission */
     uint64_t delayed, notices;  /* sent */
-    uint64_t lost; /* notifications: there was no buffer for long, or only too small ones */
+    uint64_t lost;              /* notifications: no buffer for long, or only too small ones */
 };
 
 /* Caller's storage, zeroed, passed as priv at attach. */

@@ -6,8 +6,9 @@
  *     blk_check verify DISK SEED           reads all of it: what fill wrote
  *     blk_check churn DISK SEED ROUNDS     writes, reads and flushes all the time from several
  *                                          processes, each in a part of the disk that is its own: a
- *                                          read gives what was written last, and no call fails. In
- * a round, each process gets on blk_check zero DISK OFFSET LENGTH    has the disk write zeroes
+ *                                          read gives what was written last, and no call fails.
+ *                                          In a round, each process gets on
+ *     blk_check zero DISK OFFSET LENGTH    has the disk write zeroes
  *     blk_check unmap DISK OFFSET LENGTH   the same, and the disk may give up the room
  *
  * A sector is its seed, its number, its generation (how often it was written) and bytes that follow

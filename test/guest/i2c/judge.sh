@@ -5,7 +5,7 @@
 # lib.sh.
 # shellcheck disable=SC2154 # which assigns what is said not to be
 
-i2c_timeout_ms=400
+i2c_timeout_ms=600
 
 # i2c_backend PROGRAM OPTION...: an adapter with two simulated buses.
 i2c_backend() {
@@ -26,7 +26,7 @@ BUS
     cat >"$work/second.ini" <<'BUS'
 [0x22]
 type = wedge
-wedge-ms = 3000
+wedge-ms = 4000
 [0x49]
 type = lm75
 temperature = -5.5
@@ -75,4 +75,18 @@ i2c_failed_fast() {
     local first next
     first=$(value i2c.wedge first_ms) next=$(value i2c.wedge next_ms)
     ((first >= i2c_timeout_ms - 50 && next < first))
+}
+
+# i2c_checks RING: of a boot that went through $i2c_scenarios.
+# shellcheck disable=SC2034 # the suites use it
+i2c_scenarios=i2c.detect,i2c.transfers,i2c.eeprom,i2c.sensor,i2c.wedge,i2c.rebind
+i2c_checks() {
+    tap_check "$1: i2cdetect finds what is there" says i2c_negotiated "$1"
+    tap_check "$1: a stretched clock takes its time" says i2c_took_its_time
+    tap_check "$1: an EEPROM is written and read through sysfs" says has_marks i2c.eeprom
+    tap_check "$1: thermometers are read through hwmon" says has_marks i2c.sensor
+    tap_check "$1: a bus that hangs fails, another does not notice" says has_marks i2c.wedge
+    tap_check "$1: the deadline is waited for once" says i2c_failed_fast
+    tap_check "$1: the driver goes in the middle of transfers" says has_marks i2c.unbound
+    tap_check "$1: and finds everything as it was" says has_marks i2c.rebound "done"
 }

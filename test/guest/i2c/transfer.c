@@ -22,7 +22,7 @@
 #define RING     64u
 #define MESSAGES 8u
 #define BYTES    64u
-#define HEADER   8u /* VIRTIO 1.4, 5.20.6: address, padding, flags */
+#define HEADER   8u /* VIRTIO 1.4, 5.16.6: address, padding, flags */
 #define STATUS   1u
 
 enum {

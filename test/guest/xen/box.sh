@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Boots a real Xen for Arm64 in QEMU (TCG), with a dom0 that runs our back ends and starts guests
-# whose own drivers use them.
+# Boots a real Xen in QEMU (TCG), with a dom0 that runs our back ends and starts guests whose own drivers
+# use them.
 #
-#   box.sh fetch             gets what is needed and compiles the hypervisor, once; needs network, and
-#                            root or sudo
-#   box.sh build             our programs for the box, into build/xen-arm64/bin
-#   box.sh boot OPTION...
+#   box.sh fetch --arch ARCH      gets what is needed and compiles what there is to compile, once; needs
+#                                 network, and root or sudo
+#   box.sh build --arch ARCH      our programs for the box
+#   box.sh boot --arch ARCH OPTION...
 #
+#   --arch ARCH          aarch64 (hypervisor from source) or x86_64 (Debian's, HVM guests)
 #   --scenario A,B,...   what happens in the box (see dom0_init)
 #   --set NAME=VALUE     a setting of the box: verbosity, of the guests' kernels (loglevel=7), or what
 #                        their scenarios know, as rng.seed and rng.bytes
 #   --log FILE           the console of the box: Xen, dom0, back ends and guests
 #   --timeout SECONDS
 #
-# Succeeds if the box went through all its scenarios and powered off.
+# Succeeds if the box went through all its scenarios and powered off. What differs between the machines
+# is in ARCH.sh, and for dom0 in dom0_ARCH.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/common.sh
@@ -26,25 +28,23 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../image.sh"
 # shellcheck source=test/guest/options.sh
 . "$here/../options.sh"
-# shellcheck source=test/guest/xen/parts.sh
-. "$here/parts.sh"
 # shellcheck source=test/guest/xen/devices.sh
 . "$here/devices.sh"
 
 build=${ANYHV_BUILD:-$(anyhv_root)/build}
+arch=$(uname -m)
+
 # --- our programs -----------------------------------------------------------------------------------
 
-programs() { printf '%s/xen-arm64/bin\n' "$(anyhv_root)/build"; }
+programs() { printf '%s/build/%s/bin\n' "$(anyhv_root)" "$PRESET"; }
 
 mapfile -t backends < <(box_devices | sed 's/\([a-z0-9]*\).*/anyhv-\1-xen/')
 guest_programs=(hostile conformance)
 
 build_programs() {
-    ANYHV_AARCH64_SYSROOT=$(link_folder)
-    export ANYHV_AARCH64_SYSROOT
     cd "$(anyhv_root)"
-    cmake --preset xen-arm64
-    cmake --build --preset xen-arm64 --target "${backends[@]}" "${guest_programs[@]/#/xen_guest_}"
+    cmake --preset "$PRESET"
+    cmake --build --preset "$PRESET" --target "${backends[@]}" "${guest_programs[@]/#/xen_guest_}"
 }
 
 # --- the box ----------------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ copy_programs() {
     shift
     for name in "$@"; do
         # What is in sbin are scripts that look for the real ones.
-        file=$(find "$tools"/usr/lib/xen-*/bin "$tools"/usr/bin -name "$name" | sed -n 1p)
+        file=$(find "$tools" -path "*/bin/$name" -o -path "*/libexec/$name" | sed -n 1p)
         [[ $file ]] || die "$tools has no program $name"
         install -D "$file" "$root/${file#"$tools/"}"
     done
@@ -69,12 +69,12 @@ copy_programs() {
 # copy_libraries ROOT: into its lib, until nothing in there asks for one that is not there. The loader is
 # asked for by its path, libgcc_s when a thread ends.
 copy_libraries() {
-    local root=$1 tools name file missing=(ld-linux-aarch64.so.1 libc.so.6 libgcc_s.so.1)
-    tools=$(tools_folder)
+    local root=$1 folders name file missing=("$LOADER" libc.so.6 libgcc_s.so.1)
+    mapfile -t folders < <(library_folders)
     while ((${#missing[@]})); do
         for name in "${missing[@]}"; do
-            file=$(find "$tools/usr/lib" "$(link_folder)/usr/lib" -name "$name" | sed -n 1p)
-            [[ $file ]] || die "neither $tools nor $(link_folder) has a library $name"
+            file=$(find "${folders[@]}" -path "*/lib/*" -name "$name" | sed -n 1p)
+            [[ $file ]] || die "no library $name in ${folders[*]}"
             cp -L "$file" "$root/lib/"
         done
         mapfile -t missing < <(comm -23 <(needed_libraries "$root") \
@@ -89,34 +89,34 @@ needed_libraries() {
 }
 
 make_dom0() {
-    local out=$1 root name
-    root=$(mktemp -d "$out.XXXXXX")
+    local out=$1 root=$2/dom0 name
     mkdir -p "$root"/{usr/bin,usr/sbin,usr/lib,dev,proc,sys,run,tmp,var,etc/xen,modules,guest}
     for name in bin sbin lib; do
         ln -s "usr/$name" "$root/$name"
     done
+    ln -s lib "$root/lib64"
     install -m 755 "$here/dom0_init" "$root/init"
+    cp "$here/dom0_$arch" "$root/machine"
     : >"$root/etc/xen/xl.conf"
     cp "$here/devices.sh" "$root/"
     (cd "$(programs)" && install -m 755 "${backends[@]}" "$root/usr/bin/")
+    cp "$(kernel_image "$arch")" "$root/guest/vmlinuz"
+    cp "$2/guest.cpio" "$root/guest/initramfs"
+    add_to_dom0 "$root"
     copy_programs "$root" busybox xl xenstored xenconsoled xen-init-dom0 xenstore-read libxl-save-helper
     ln -s busybox "$root/usr/bin/sh"
     GUEST_MODULES=(xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs)
     copy_modules "$(tools_folder)" "$root/modules"
-    cp "$(kernel_image aarch64)" "$root/guest/vmlinuz"
-    cp "$2/guest.cpio" "$root/guest/initramfs"
-    cp "$(grants_kernel)/Image" "$root/guest/vmlinuz-grants"
-    cp "$2/grants.cpio" "$root/guest/initramfs-grants"
     (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >"$out"
-    rm -rf "$root"
 }
 
 # What is in an archive behind another is added to what is in the first.
 make_guest() {
     local root=$1.more name
-    GUEST_MODULES=(virtio_mmio virtio-rng virtio_blk)
-    build_initramfs aarch64 "$1"
+    GUEST_MODULES=(virtio virtio_ring virtio_mmio virtio-rng virtio_blk)
+    build_initramfs "$arch" "$1"
     mkdir -p "$root"/{bin,lib}
+    ln -s lib "$root/lib64"
     for name in "${guest_programs[@]}"; do
         install -m 755 "$(programs)/xen_guest_$name" "$root/bin/$name"
     done
@@ -124,36 +124,11 @@ make_guest() {
     (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >>"$1"
 }
 
-# The kernel with grants has everything built in.
-make_guest_without_modules() {
-    local root=$1.none
-    cp "$2" "$1"
-    mkdir -p "$root/modules"
-    : >"$root/modules/order"
-    (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >>"$1"
-}
-
-make_images() {
-    make_guest "$1/guest.cpio"
-    make_guest_without_modules "$1/grants.cpio" "$1/guest.cpio"
-    make_dom0 "$1/dom0.cpio" "$1"
-}
-
-# guest-loader tells Xen where dom0's kernel and initramfs are. A comma inside a property is written
-# twice. One processor: with two the box stood still now and then, the one asleep and the other busy.
-run_qemu() {
-    local qemu
-    qemu=$(qemu_folder)
-    QEMU_MODULE_DIR=$(echo "$qemu"/usr/lib/*/qemu) \
-        "${leash[@]}" timeout -k 2 "$timeout" "$qemu/usr/bin/qemu-system-aarch64" \
-        -L "$qemu/usr/share/qemu" -accel tcg \
-        -machine virt,virtualization=on,gic-version=3 -cpu cortex-a57 -smp 1 -m 2560 \
-        -nodefaults -display none -serial stdio -no-reboot \
-        -kernel "$(hypervisor_folder)/xen" \
-        -append "dom0_mem=1024M dom0_max_vcpus=1 bootscrub=0 console=dtuart dtuart=/pl011@9000000" \
-        -device "guest-loader,addr=0x50000000,kernel=$(kernel_image aarch64),bootargs=console=hvc0 quiet \
-panic=-1 $(init_arguments | sed 's/,/,,/g' | tr '\n' ' ')" \
-        -device "guest-loader,addr=0x60000000,initrd=$1/dom0.cpio" </dev/null >"$log" 2>&1
+# dom0's command line, for where a comma separates and is written twice if it does not.
+dom0_arguments() {
+    local words
+    mapfile -t words < <(init_arguments)
+    echo "console=hvc0 quiet panic=-1 ${words[*]//,/,,}"
 }
 
 boot() {
@@ -163,23 +138,29 @@ boot() {
     [[ -x $(programs)/anyhv-rng-xen ]] || die "no back end: run box.sh build"
     mkdir -p "$build/guest" "$(dirname "$log")"
     work=$(mktemp -d "$build/guest/xen.XXXXXX")
-    make_images "$work"
-    run_qemu "$work" || status=$?
+    make_guest "$work/guest.cpio"
+    make_dom0 "$work/dom0.cpio" "$work"
+    run_qemu "$work" </dev/null >"$log" 2>&1 || status=$?
     rm -rf "$work"
     judge "$status" QEMU
     grep -q '^dom0| ANYHV-MARK done' "$log" || die "the box did not get through, see $log"
 }
 
-no_other_option() { false; }
+own_option() {
+    [[ $1 == --arch ]] && arch=$2
+}
 
 command=${1:-}
 shift || usage
-parse_options no_other_option "$@"
+parse_options own_option "$@"
+[[ -f $here/$arch.sh ]] || die "there is no box for '$arch' (--arch), but for aarch64 and x86_64"
+# shellcheck source=test/guest/xen/aarch64.sh
+. "$here/$arch.sh"
 case $command in
 fetch) fetch_box ;;
 build)
     fetch_box
-    step "building our programs for Arm64" build_programs
+    step "building our programs for the box" build_programs
     ;;
 boot) boot ;;
 *) usage ;;

@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define HUGE_SHIFT \
-    25 /* 32 MiB: on Arm64 16 page-table entries of 2 MiB each, which belong together */
+/* 32 MiB: on Arm64 16 page-table entries of 2 MiB each, which belong together. */
+#define HUGE_SHIFT 25
 
 static void give_up(const char *what)
 {

@@ -97,7 +97,8 @@ static void every_register(void)
     }
 }
 
-/* Addresses where there is nothing, or what is no memory: our registers, the interrupt controller.
+/*
+ * Addresses where there is nothing, or what is no memory: our registers, the interrupt controller.
  */
 static uint64_t nowhere(unsigned i)
 {

@@ -47,6 +47,7 @@ granting() {
         of granting has_marks xen.hostile && of granting said '^hostile: ok'
 }
 
+by_hand() { of by-hand reads split && of dom0 has_marks scenario-by_hand; }
 alone() { of "$1" reads split && of dom0 has_marks "ended-with-$1"; } # GUEST
 
 # What dom0 finds in the image is what the guest read from its disk.

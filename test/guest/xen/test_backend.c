@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The test device as a back end for guests of Xen: what the conformance suite in a guest talks to.
+/*
+ * The test device as a back end for guests of Xen: what the conformance suite in a guest talks to.
  */
 #include "conformance/test_device.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The hypervisor's side, as far as a module sees it: memory, trapped register accesses, interrupts.
+/*
+ * The hypervisor's side, as far as a module sees it: memory, trapped register accesses, interrupts.
  */
 #ifndef GUEST_H
 #define GUEST_H

@@ -8,7 +8,8 @@
 
 #include <stdint.h>
 
-/* Guest memory. All but the tables of 64-bit mode is below 64 KiB, which is all that 16 bits see.
+/*
+ * Guest memory. All but the tables of 64-bit mode is below 64 KiB, which is all that 16 bits see.
  */
 enum {
     GUEST_ORDERS = 0x500,

@@ -31,8 +31,8 @@ struct sim_type {
     struct sim_key keys[3]; /* ended by one without name */
 };
 
-extern const struct sim_type anyhv_sim_eeprom, anyhv_sim_lm75, anyhv_sim_nack, anyhv_sim_stretch,
-    anyhv_sim_wedge;
+extern const struct sim_type anyhv_i2c_sim_eeprom, anyhv_i2c_sim_lm75, anyhv_i2c_sim_nack,
+    anyhv_i2c_sim_stretch, anyhv_i2c_sim_wedge;
 
 struct sim_eeprom {
     uint64_t cycle_ns, busy_until;
@@ -103,6 +103,6 @@ static inline void sim_delay(struct sim_target *target, uint64_t ns)
 }
 
 /* Fills sim->target[] from the file; false: sim->why says why not. */
-bool anyhv_sim_read(struct i2c_sim *sim, const char *file);
+bool anyhv_i2c_sim_read(struct i2c_sim *sim, const char *file);
 
 #endif

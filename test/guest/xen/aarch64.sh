@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# What the Arm64 box is made of, fetched or built once and kept in the cache: Debian's Xen tools,
-# kernel and libraries of the suite below, the hypervisor compiled from Debian's source of the same
-# version, and what our own program is linked with. Source it after common.sh, apt.sh and image.sh.
+# The Arm64 box, for box.sh: Debian's Xen tools, kernel and libraries of the suite below, the hypervisor
+# compiled from Debian's source of the same version, and what our own program is linked with. Fetched or
+# built once and kept in the cache.
+# shellcheck disable=SC2154 # box.sh assigns what is said not to be
 
 # The tools and the hypervisor have to be of one version. The guest and dom0 run the same kernel.
 XEN_SUITE=trixie
@@ -20,7 +21,11 @@ LINK_PACKAGES=(libxen-dev libxencall1 libxendevicemodel1 libxenevtchn1 libxenfor
     libxengnttab1 libxenstore4 libxentoolcore1 libxentoollog1 libcmocka-dev libcmocka0
     libinih-dev libinih1)
 
+# shellcheck disable=SC2034 # box.sh uses them
+PRESET=xen-arm64 LOADER=ld-linux-aarch64.so.1
+
 tools_folder() { printf '%s/xen-arm64\n' "$(anyhv_cache)"; }
+library_folders() { tools_folder && link_folder; }
 link_folder() { printf '%s/xen-arm64-sysroot\n' "$(anyhv_cache)"; }
 source_folder() { printf '%s/xen-arm64-source\n' "$(anyhv_cache)"; }
 
@@ -109,6 +114,9 @@ build_grants_kernel() {
 
 # --------------------------------------------------------------------------------------------------
 
+ANYHV_AARCH64_SYSROOT=$(link_folder) # for the preset
+export ANYHV_AARCH64_SYSROOT
+
 fetch_box() {
     local libraries
     unpack_packages "$(qemu_folder)" "$QEMU_SUITE" "$(dpkg --print-architecture)" \
@@ -128,4 +136,39 @@ fetch_box() {
     [[ -d $(grants_kernel) ]] ||
         step "building a kernel with grants, some minutes" build_grants_kernel "$(grants_kernel)"
     exec 8>&-
+}
+
+# --- the box ----------------------------------------------------------------------------------------
+
+# The kernel with grants has everything built in. What is in an archive behind another is added to what
+# is in the first.
+make_guest_without_modules() {
+    local root=$1.none
+    cp "$2" "$1"
+    mkdir -p "$root/modules"
+    : >"$root/modules/order"
+    (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >>"$1"
+}
+
+# add_to_dom0 ROOT: what only this machine's dom0 has.
+add_to_dom0() {
+    cp "$(grants_kernel)/Image" "$1/guest/vmlinuz-grants"
+    make_guest_without_modules "$1/guest/initramfs-grants" "$1/guest/initramfs"
+}
+
+# run_qemu WORK: guest-loader tells Xen where dom0's kernel and initramfs are. A comma inside a property
+# is written twice. One processor: with two the box stood still now and then, the one asleep and the
+# other busy.
+run_qemu() {
+    local qemu
+    qemu=$(qemu_folder)
+    QEMU_MODULE_DIR=$(echo "$qemu"/usr/lib/*/qemu) \
+        "${leash[@]}" timeout -k 2 "$timeout" "$qemu/usr/bin/qemu-system-aarch64" \
+        -L "$qemu/usr/share/qemu" -accel tcg \
+        -machine virt,virtualization=on,gic-version=3 -cpu cortex-a57 -smp 1 -m 2560 \
+        -nodefaults -display none -serial stdio -no-reboot \
+        -kernel "$(hypervisor_folder)/xen" \
+        -append "dom0_mem=1024M dom0_max_vcpus=1 bootscrub=0 console=dtuart dtuart=/pl011@9000000" \
+        -device "guest-loader,addr=0x50000000,kernel=$(kernel_image "$arch"),bootargs=$(dom0_arguments)" \
+        -device "guest-loader,addr=0x60000000,initrd=$1/dom0.cpio"
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What can be on a simulated bus. */
-#include "i2c_text.h"
-#include "sim.h"
+#include "i2c_sim.h"
 
+#include <anyhv/linux/args.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_MS 3600000ul
+#define MAX_MS 3600000u
 
 static const char *set_ms(uint64_t *ns, const char *value)
 {
-    unsigned long ms;
+    uint64_t ms;
 
-    if (!anyhv_i2c_number(value, 0, MAX_MS, &ms))
+    if (!anyhv_parse_number(value, 0, MAX_MS, &ms))
         return "a number of milliseconds, 0 to 3600000";
     *ns = ms * SIM_MS;
     return NULL;
@@ -35,9 +35,9 @@ static const char *eeprom_cycle(struct sim_target *t, const char *value)
 
 static const char *eeprom_fill(struct sim_target *t, const char *value)
 {
-    unsigned long byte;
+    uint64_t byte;
 
-    if (!anyhv_i2c_number(value, 0, 255, &byte))
+    if (!anyhv_parse_number(value, 0, 255, &byte))
         return "a byte, 0 to 255";
     memset(t->eeprom.data, (int)byte, sizeof(t->eeprom.data));
     return NULL;
@@ -89,7 +89,7 @@ static void eeprom_stop(struct sim_target *t)
     e->busy_until = sim_now(t) + e->cycle_ns;
 }
 
-const struct sim_type anyhv_sim_eeprom = {
+const struct sim_type anyhv_i2c_sim_eeprom = {
     .name = "24c02",
     .init = eeprom_init,
     .address = eeprom_address,
@@ -169,7 +169,7 @@ static uint8_t lm75_read(struct sim_target *t)
     return (uint8_t)(t->lm75.reg[t->lm75.at] >> lm75_shift(&t->lm75));
 }
 
-const struct sim_type anyhv_sim_lm75 = {
+const struct sim_type anyhv_i2c_sim_lm75 = {
     .name = "lm75",
     .init = lm75_init,
     .address = lm75_address,
@@ -182,9 +182,9 @@ const struct sim_type anyhv_sim_lm75 = {
 
 static const char *nack_after(struct sim_target *t, const char *value)
 {
-    unsigned long bytes;
+    uint64_t bytes;
 
-    if (!anyhv_i2c_number(value, 0, 8192, &bytes))
+    if (!anyhv_parse_number(value, 0, 8192, &bytes))
         return "a number of bytes, 0 to 8192";
     t->nack.after = (unsigned)bytes;
     return NULL;
@@ -208,7 +208,7 @@ static uint8_t nothing_read(struct sim_target *t)
     return 0xff; /* nobody pulls the line */
 }
 
-const struct sim_type anyhv_sim_nack = {
+const struct sim_type anyhv_i2c_sim_nack = {
     .name = "nack",
     .address = nack_address,
     .write = nack_write,
@@ -246,7 +246,7 @@ static uint8_t stretch_read(struct sim_target *t)
     return t->stretch.latest;
 }
 
-const struct sim_type anyhv_sim_stretch = {
+const struct sim_type anyhv_i2c_sim_stretch = {
     .name = "stretch",
     .init = stretch_init,
     .address = stretch_address,
@@ -281,7 +281,7 @@ static bool wedge_write(struct sim_target *t, uint8_t byte)
     return false;
 }
 
-const struct sim_type anyhv_sim_wedge = {
+const struct sim_type anyhv_i2c_sim_wedge = {
     .name = "wedge",
     .init = wedge_init,
     .address = wedge_address,

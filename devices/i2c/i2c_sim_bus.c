@@ -3,7 +3,7 @@
  * The simulated bus. What a transfer does is done when it starts; when it ends is a matter of the
  * loop's timers, so a clock that is stretched, and a bus that is wedged, cost no thread.
  */
-#include "sim.h"
+#include "i2c_sim.h"
 
 #include <anyhv/linux/log.h>
 #include <stdlib.h>
@@ -93,7 +93,7 @@ struct anyhv_i2c_adapter *anyhv_i2c_sim_open(struct anyhv_loop *loop, const char
     sim->name = strdup(file);
     sim->timer = (struct anyhv_timer){.fire = ended, .priv = sim};
     anyhv_i2c_adapter_init(&sim->adapter, &sim_ops, loop, sim->name, timeout_ms);
-    if (!sim->name || !anyhv_sim_read(sim, file)) {
+    if (!sim->name || !anyhv_i2c_sim_read(sim, file)) {
         anyhv_log(ANYHV_LOG_ERROR, "i2c.file", "%s", sim->why);
         sim_close(&sim->adapter);
         return NULL;

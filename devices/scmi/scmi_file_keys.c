@@ -2,51 +2,25 @@
 /* What a platform file may say: its sections, their keys, and the values of these. */
 #include "scmi_file.h"
 
-#include <errno.h>
-#include <stdlib.h>
+#include <anyhv/linux/args.h>
 #include <string.h>
 
 /* ---- values ---- */
 
-static bool number(const char *text, int64_t min, int64_t max, int64_t *value)
-{
-    char *end;
-    long long n;
-
-    errno = 0;
-    n = strtoll(text, &end, 0);
-    *value = n;
-    return !errno && end != text && !*end && n >= min && n <= max;
-}
-
 static bool number32(const char *text, uint32_t min, uint32_t max, uint32_t *value)
 {
-    int64_t n;
-    bool ok = number(text, min, max, &n);
+    uint64_t n;
+    bool ok = anyhv_parse_number(text, min, max, &n);
 
-    *value = (uint32_t)n;
+    if (ok)
+        *value = (uint32_t)n;
     return ok;
 }
 
 /* Hz, with k, M or G behind it for powers of 1000. */
 static bool frequency(const char *text, uint64_t *value)
 {
-    static const char units[] = "kMG";
-    const uint64_t most = UINT64_C(1000000000000);
-    char *end;
-    const char *unit;
-
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    if (errno || end == text || text[0] < '0' || text[0] > '9' || *value > most)
-        return false;
-    unit = *end ? strchr(units, *end) : NULL;
-    for (const char *u = units; unit && u <= unit; u++) {
-        if (*value > most / 1000)
-            return false;
-        *value *= 1000;
-    }
-    return !end[unit ? 1 : 0] && *value >= 1 && *value <= most;
+    return anyhv_parse_scaled(text, "kMG", 1000, 1, UINT64_C(1000000000000), value);
 }
 #define FREQUENCY "a number of Hz from 1 to 1000G"
 
@@ -81,31 +55,6 @@ static bool next_word(const char **text, char word[32])
     return len;
 }
 
-/* An array whose elements begin with a resource, or with a grant. */
-struct array {
-    void *at;
-    size_t size; /* of an element */
-    uint16_t n;
-};
-#define ARRAY(of, what) ((struct array){(of)->what, sizeof(*(of)->what), (of)->n##what})
-
-static void *element(const struct array *array, unsigned i)
-{
-    return (char *)array->at + i * array->size;
-}
-
-/* The resource called @name, or NULL. */
-static struct anyhv_scmi_resource *find(const struct array *resources, const char *name)
-{
-    for (unsigned i = 0; i < resources->n; i++) {
-        struct anyhv_scmi_resource *resource = element(resources, i);
-
-        if (strcmp(resource->name, name) == 0)
-            return resource;
-    }
-    return NULL;
-}
-
 static const char *set_device(const char *value, struct anyhv_scmi_resource *resource)
 {
     return number32(value, 1, UINT32_MAX, &resource->device) ? NULL
@@ -115,6 +64,79 @@ static const char *set_device(const char *value, struct anyhv_scmi_resource *res
 static const char *set_ms(const char *value, uint32_t *ms)
 {
     return number32(value, 1, 3600000, ms) ? NULL : "a number of milliseconds from 1 to 3600000";
+}
+
+/* ---- what there can be several of ---- */
+
+#define STRING_OF(x) #x
+#define STRING(x)    STRING_OF(x)
+
+/*
+ * An array of clocks, sensors ... All of these begin with a pointer to their name, which is kept at
+ * the begin of an element of another array.
+ */
+struct list {
+    void *first;
+    size_t size;
+    void *names;
+    size_t name_size;
+    uint16_t *n;
+    unsigned max;
+    const char *full; /* said when there are so many */
+};
+
+#define LIST(array, names, count, limit, what)                                            \
+    ((struct list){array, sizeof((array)[0]), names, sizeof((names)[0]), &(count), limit, \
+                   "there can be " STRING(limit) " " what})
+
+static struct list clocks(struct anyhv_scmi_board *b)
+{
+    return LIST(b->clock, b->own_clock, b->platform.nclocks, BOARD_CLOCKS, "clocks");
+}
+
+static struct list sensors(struct anyhv_scmi_board *b)
+{
+    return LIST(b->sensor, b->own_sensor, b->platform.nsensors, BOARD_SENSORS, "sensors");
+}
+
+static struct list resets(struct anyhv_scmi_board *b)
+{
+    return LIST(b->reset, b->reset_name, b->platform.nresets, BOARD_RESETS, "resets");
+}
+
+static struct list agents(struct anyhv_scmi_board *b)
+{
+    return LIST(b->agent, b->own_agent, b->platform.nagents, BOARD_AGENTS, "agents");
+}
+
+static void *at(void *first, size_t size, unsigned i)
+{
+    return (char *)first + i * size;
+}
+
+static void *find(struct list list, const char *name)
+{
+    for (unsigned i = 0; i < *list.n; i++) {
+        const char **element = at(list.first, list.size, i);
+
+        if (strcmp(*element, name) == 0)
+            return element;
+    }
+    return NULL;
+}
+
+/* One more at the end, called @name. NULL, or why there is none. */
+static const char *add(struct list list, const char *name)
+{
+    const char **element = at(list.first, list.size, *list.n);
+
+    if (*list.n == list.max)
+        return list.full;
+    if (find(list, name))
+        return "it is there twice";
+    *element = strcpy(at(list.names, list.name_size, *list.n), name);
+    ++*list.n;
+    return NULL;
 }
 
 /* ---- [platform] ---- */
@@ -136,17 +158,13 @@ static const char *platform_sample_ms(struct file_reader *r, const char *value)
 
 static const char *clock_begin(struct file_reader *r, const char *name)
 {
-    struct anyhv_scmi_platform *p = &r->board->platform;
-    struct board_clock *own = &r->board->own_clock[p->nclocks];
+    unsigned i = r->board->platform.nclocks;
+    const char *why = add(clocks(r->board), name);
 
-    if (p->nclocks == BOARD_CLOCKS)
-        return "there can be 32 clocks";
-    if (find(&ARRAY(p, clocks), name))
-        return "it is there twice";
-    strcpy(own->name, name);
-    r->clock = &p->clocks[p->nclocks++];
-    r->clock->resource.name = own->name;
-    r->clock->rates = own->rate;
+    if (why)
+        return why;
+    r->clock = &r->board->clock[i];
+    r->clock->rates = r->board->own_clock[i].rate;
     return NULL;
 }
 
@@ -183,7 +201,8 @@ static const char *clock_rates(struct file_reader *r, const char *value)
         uint16_t n = r->clock->nrates;
 
         if (n == BOARD_RATES || !frequency(word, &rate) || (n && rate <= rates[n - 1]))
-            return "at most 64 numbers of Hz, from 1 to 1000G, each higher than the one before";
+            return "at most " STRING(
+                BOARD_RATES) " numbers of Hz, from 1 to 1000G, each higher than the one before";
         rates[n] = rate;
         r->clock->nrates++;
     }
@@ -239,17 +258,13 @@ static const char *clock_device(struct file_reader *r, const char *value)
 
 static const char *sensor_begin(struct file_reader *r, const char *name)
 {
-    struct anyhv_scmi_platform *p = &r->board->platform;
-    struct board_sensor *own = &r->board->own_sensor[p->nsensors];
+    unsigned i = r->board->platform.nsensors;
+    const char *why = add(sensors(r->board), name);
 
-    if (p->nsensors == BOARD_SENSORS)
-        return "there can be 32 sensors";
-    if (find(&ARRAY(p, sensors), name))
-        return "it is there twice";
-    strcpy(own->name, name);
-    r->sensor = &p->sensors[p->nsensors++];
-    r->sensor->resource.name = own->name;
-    r->sensor->intervals_ms = own->interval_ms;
+    if (why)
+        return why;
+    r->sensor = &r->board->sensor[i];
+    r->sensor->intervals_ms = r->board->own_sensor[i].interval_ms;
     return NULL;
 }
 
@@ -300,7 +315,7 @@ static const char *sensor_scale(struct file_reader *r, const char *value)
 {
     int64_t n;
 
-    if (!number(value, -16, 15, &n))
+    if (!anyhv_parse_signed(value, -16, 15, &n))
         return "a power of ten from -16 to 15";
     r->sensor->scale = (int8_t)n;
     return NULL;
@@ -315,7 +330,8 @@ static const char *sensor_value(struct file_reader *r, const char *value)
     uint8_t n = 0;
 
     while (next_word(&value, word)) {
-        if (n == ANYHV_SCMI_AXES || !number(word, -VALUE_MAX, VALUE_MAX, &r->sensor->base[n]))
+        if (n == ANYHV_SCMI_AXES ||
+            !anyhv_parse_signed(word, -VALUE_MAX, VALUE_MAX, &r->sensor->base[n]))
             return "one number, or two or three for as many axes";
         n++;
     }
@@ -325,30 +341,31 @@ static const char *sensor_value(struct file_reader *r, const char *value)
 
 static const char *sensor_min(struct file_reader *r, const char *value)
 {
-    return number(value, -VALUE_MAX, VALUE_MAX, &r->sensor->min) ? NULL : VALUE;
+    return anyhv_parse_signed(value, -VALUE_MAX, VALUE_MAX, &r->sensor->min) ? NULL : VALUE;
 }
 
 static const char *sensor_max(struct file_reader *r, const char *value)
 {
-    return number(value, -VALUE_MAX, VALUE_MAX, &r->sensor->max) ? NULL : VALUE;
+    return anyhv_parse_signed(value, -VALUE_MAX, VALUE_MAX, &r->sensor->max) ? NULL : VALUE;
 }
 
 static const char *sensor_follows(struct file_reader *r, const char *value)
 {
-    r->sensor->follows = (void *)find(&ARRAY(&r->board->platform, clocks), value);
+    r->sensor->follows = find(clocks(r->board), value);
     return r->sensor->follows ? NULL : "a clock that is described above";
 }
 
 static const char *sensor_per_mhz(struct file_reader *r, const char *value)
 {
-    return number(value, -1000000, 1000000, &r->sensor->per_mhz)
+    return anyhv_parse_signed(value, -1000000, 1000000, &r->sensor->per_mhz)
                ? NULL
                : "a number from -1000000 to 1000000";
 }
 
 static const char *sensor_speed(struct file_reader *r, const char *value)
 {
-    return number(value, 1, VALUE_MAX, &r->sensor->speed) ? NULL : "a number from 1 to 10^12";
+    return anyhv_parse_signed(value, 1, VALUE_MAX, &r->sensor->speed) ? NULL
+                                                                      : "a number from 1 to 10^12";
 }
 
 static const char *sensor_trips(struct file_reader *r, const char *value)
@@ -376,8 +393,9 @@ static const char *sensor_intervals_ms(struct file_reader *r, const char *value)
         uint32_t ms;
 
         if (n == BOARD_INTERVALS || !number32(word, 1, 65535, &ms) || (n && ms <= interval[n - 1]))
-            return "at most 16 numbers of milliseconds, from 1 to 65535, each higher than the one "
-                   "before";
+            return "at most " STRING(BOARD_INTERVALS) " numbers of milliseconds, from 1 to 65535, "
+                                                      "each higher than the one "
+                                                      "before";
         interval[n] = (uint16_t)ms;
         r->sensor->nintervals++;
     }
@@ -407,16 +425,12 @@ static const char *sensor_device(struct file_reader *r, const char *value)
 
 static const char *reset_begin(struct file_reader *r, const char *name)
 {
-    struct anyhv_scmi_platform *p = &r->board->platform;
-    char *own = r->board->reset_name[p->nresets];
+    unsigned i = r->board->platform.nresets;
+    const char *why = add(resets(r->board), name);
 
-    if (p->nresets == BOARD_RESETS)
-        return "there can be 32 resets";
-    if (find(&ARRAY(p, resets), name))
-        return "it is there twice";
-    strcpy(own, name);
-    r->reset = &p->resets[p->nresets++];
-    r->reset->resource.name = own;
+    if (why)
+        return why;
+    r->reset = &r->board->reset[i];
     r->reset->latency_us = UINT32_MAX;
     return NULL;
 }
@@ -475,19 +489,16 @@ static const char *reset_device(struct file_reader *r, const char *value)
 
 static const char *agent_begin(struct file_reader *r, const char *name)
 {
-    struct anyhv_scmi_platform *p = &r->board->platform;
-    struct board_agent *own = &r->board->own_agent[p->nagents];
+    unsigned i = r->board->platform.nagents;
+    const char *why = add(agents(r->board), name);
+    struct board_agent *own = &r->board->own_agent[i];
 
-    if (p->nagents == BOARD_AGENTS)
-        return "there can be 8 agents";
-    for (unsigned i = 0; i < p->nagents; i++) {
-        if (strcmp(p->agents[i].name, name) == 0)
-            return "it is there twice";
-    }
-    strcpy(own->name, name);
-    r->agent = &p->agents[p->nagents++];
-    *r->agent = (struct anyhv_scmi_agent){
-        .name = own->name, .clocks = own->clock, .sensors = own->sensor, .resets = own->reset};
+    if (why)
+        return why;
+    r->agent = &r->board->agent[i];
+    r->agent->clocks = own->clock;
+    r->agent->sensors = own->sensor;
+    r->agent->resets = own->reset;
     return NULL;
 }
 
@@ -508,34 +519,32 @@ static bool take_access(char *word, bool *write)
     return strcmp(colon + 1, "read") == 0;
 }
 
-static bool granted(const struct array *grants, const struct anyhv_scmi_resource *resource)
-{
-    for (unsigned i = 0; i < grants->n; i++) {
-        const struct anyhv_scmi_grant *grant = element(grants, i);
-
-        if (grant->resource == resource)
-            return true;
-    }
-    return false;
-}
-
-/* Adds those of @resources that @value names to @grants, which have room for all, and so to *@n. */
-static bool take_grants(const char *value, struct array resources, struct array grants, uint16_t *n)
+/*
+ * The agent is given what the words of @value name of @list: one more of the @n elements at @first,
+ * which begin with a grant. NULL, or @wanted.
+ */
+static const char *add_grants(const char *value, struct list list, void *first, size_t size,
+                              uint16_t *n, const char *wanted)
 {
     char word[32];
 
     while (next_word(&value, word)) {
-        struct anyhv_scmi_grant grant;
+        struct anyhv_scmi_grant *grant = at(first, size, *n);
 
-        if (!take_access(word, &grant.write))
-            return false;
-        grant.resource = find(&resources, word);
-        if (!grant.resource || granted(&grants, grant.resource))
-            return false;
-        *(struct anyhv_scmi_grant *)element(&grants, grants.n++) = grant;
+        if (*n == *list.n || !take_access(word, &grant->write))
+            return wanted;
+        grant->resource = find(list, word);
+        if (!grant->resource)
+            return wanted;
+        for (unsigned i = 0; i < *n; i++) {
+            const struct anyhv_scmi_grant *other = at(first, size, i);
+
+            if (other->resource == grant->resource)
+                return wanted;
+        }
+        ++*n;
     }
-    *n = grants.n;
-    return true;
+    return NULL;
 }
 
 #define GRANTS(what)                                                                          \
@@ -544,26 +553,29 @@ static bool take_grants(const char *value, struct array resources, struct array 
 
 static const char *agent_clocks(struct file_reader *r, const char *value)
 {
-    return take_grants(value, ARRAY(&r->board->platform, clocks), ARRAY(r->agent, clocks),
-                       &r->agent->nclocks)
-               ? NULL
-               : GRANTS("clocks");
+    struct anyhv_scmi_agent *a = r->agent;
+
+    return add_grants(value, clocks(r->board), a->clocks, sizeof(a->clocks[0]), &a->nclocks,
+                      GRANTS("clocks"));
 }
 
 static const char *agent_sensors(struct file_reader *r, const char *value)
 {
-    return !strchr(value, ':') && take_grants(value, ARRAY(&r->board->platform, sensors),
-                                              ARRAY(r->agent, sensors), &r->agent->nsensors)
-               ? NULL
-               : "sensors that are described above, each at most once";
+    static const char wanted[] = "sensors that are described above, each at most once";
+    struct anyhv_scmi_agent *a = r->agent;
+
+    if (strchr(value, ':'))
+        return wanted;
+    return add_grants(value, sensors(r->board), a->sensors, sizeof(a->sensors[0]), &a->nsensors,
+                      wanted);
 }
 
 static const char *agent_resets(struct file_reader *r, const char *value)
 {
-    return take_grants(value, ARRAY(&r->board->platform, resets), ARRAY(r->agent, resets),
-                       &r->agent->nresets)
-               ? NULL
-               : GRANTS("resets");
+    struct anyhv_scmi_agent *a = r->agent;
+
+    return add_grants(value, resets(r->board), a->resets, sizeof(a->resets[0]), &a->nresets,
+                      GRANTS("resets"));
 }
 
 /* ---- all of them ---- */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The file that describes a simulated bus: a section for each target, called by its address. Read
- * with libinih, which takes lines apart; what they may say is in the tables of sim_targets.c.
+ * with libinih, which takes lines apart; what they may say is in the tables of i2c_sim_targets.c.
  */
+#include "i2c_sim.h"
 #include "i2c_text.h"
-#include "sim.h"
 
 #include <errno.h>
 #include <ini.h>
@@ -13,7 +13,8 @@
 #include <string.h>
 
 static const struct sim_type *const types[] = {
-    &anyhv_sim_eeprom, &anyhv_sim_lm75, &anyhv_sim_nack, &anyhv_sim_stretch, &anyhv_sim_wedge,
+    &anyhv_i2c_sim_eeprom,  &anyhv_i2c_sim_lm75,  &anyhv_i2c_sim_nack,
+    &anyhv_i2c_sim_stretch, &anyhv_i2c_sim_wedge,
 };
 #define TYPES      "24c02, lm75, nack, stretch, wedge"
 #define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
@@ -109,7 +110,8 @@ static int on_key(void *user, const char *section, const char *key, const char *
 
     if (r->bad_line)
         return 0;
-    /* libinih passes over more in front of a "[" than blanks: its section need not be one of ours.
+    /*
+     * libinih passes over more in front of a "[" than blanks: its section need not be one of ours.
      */
     if (!*section || (!first && !r->sim->targets))
         return bad(r, "%s: stands before the first [address]", key);
@@ -145,7 +147,7 @@ static void check_syntax(struct reader *r, int first_bad)
     snprintf(r->why, sizeof(r->why), "neither [address] nor key = value");
 }
 
-bool anyhv_sim_read(struct i2c_sim *sim, const char *file)
+bool anyhv_i2c_sim_read(struct i2c_sim *sim, const char *file)
 {
     struct reader r = {.sim = sim, .file = fopen(file, "re")};
     bool failed;
