@@ -8,5 +8,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 status=0
 build/bench/bin/anyhv-bench --self-check || status=1
+build/bench/bin/anyhv-bench-ways --self-check || status=1
 bench/measure --check || status=1
 exit "$status"

@@ -316,6 +316,7 @@ static void ungroup_last(struct anyhv_i2c *i2c)
         i2c->bus->ops->drop(i2c->bus, &i2c->transfer);
     i2c->phase = GATHER;
     i2c->grouped--;
+    i2c->more = true; /* who is the latest now had one behind it */
     m = &i2c->transfer.message[--i2c->transfer.messages];
     i2c->used -= m->read ? m->len : ANYHV_I2C_HEADER + m->len;
 }

@@ -166,7 +166,9 @@ static unsigned messages_done(struct i2c_linux *own)
         msgs[i].buf = m->data;
     }
     n = ioctl(own->fd, I2C_RDWR, &all);
-    return n < 0 ? 0 : (unsigned)n;
+    if (n < 0)
+        return 0;
+    return (unsigned)n < all.nmsgs ? (unsigned)n : all.nmsgs; /* there are drivers that miscount */
 }
 
 static unsigned smbus_done(struct i2c_linux *own)

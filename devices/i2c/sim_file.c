@@ -109,7 +109,9 @@ static int on_key(void *user, const char *section, const char *key, const char *
 
     if (r->bad_line)
         return 0;
-    if (!*section)
+    /* libinih passes over more in front of a "[" than blanks: its section need not be one of ours.
+     */
+    if (!*section || (!first && !r->sim->targets))
         return bad(r, "%s: stands before the first [address]", key);
     r->section = false;
     return first ? begin_target(r, section, key, value) : set_key(r, section, key, value);

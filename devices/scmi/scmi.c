@@ -8,7 +8,8 @@
 
 #include <anyhv/port.h>
 
-#define F_P2A_CHANNELS ANYHV_F(0)
+#define F_P2A_CHANNELS  ANYHV_F(0)
+#define USELESS_BUFFERS 16u /* of the event queue, refused without a pause */
 
 enum {
     CMDQ,
@@ -20,24 +21,9 @@ enum {
     MESSAGE_ATTRIBUTES
 };
 
-static const struct scmi_protocol *const protocols[] = {
-    &anyhv_scmi_base,
-    &anyhv_scmi_clock,
-    &anyhv_scmi_sensor,
-    &anyhv_scmi_reset,
+const struct scmi_protocol *const anyhv_scmi_table[] = {
+    &anyhv_scmi_base, &anyhv_scmi_clock, &anyhv_scmi_sensor, &anyhv_scmi_reset, NULL,
 };
-#define NPROTOCOLS (sizeof(protocols) / sizeof(protocols[0]))
-
-static void put_word(uint8_t *at, uint32_t word)
-{
-    for (unsigned i = 0; i < 4; i++)
-        at[i] = (uint8_t)(word >> (8 * i));
-}
-
-static uint32_t get_word(const uint8_t *at)
-{
-    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
 
 /* ---- replies ---- */
 
@@ -58,7 +44,7 @@ void anyhv_scmi_put(struct scmi_call *call, uint32_t word)
     uint8_t *at = more(call, 4);
 
     if (at)
-        put_word(at, word);
+        scmi_put_word(at, word);
 }
 
 void anyhv_scmi_put64(struct scmi_call *call, uint64_t value)
@@ -99,11 +85,11 @@ unsigned anyhv_scmi_protocols(const struct anyhv_scmi_agent *agent, uint8_t *ids
 {
     unsigned n = 0;
 
-    for (unsigned i = 1; i < NPROTOCOLS; i++) {
-        if (!has(agent, protocols[i]))
+    for (unsigned i = 1; anyhv_scmi_table[i]; i++) {
+        if (!has(agent, anyhv_scmi_table[i]))
             continue;
         if (n < max)
-            ids[n] = protocols[i]->id;
+            ids[n] = anyhv_scmi_table[i]->id;
         n++;
     }
     return n;
@@ -111,9 +97,9 @@ unsigned anyhv_scmi_protocols(const struct anyhv_scmi_agent *agent, uint8_t *ids
 
 static const struct scmi_protocol *find_protocol(const struct anyhv_scmi_agent *agent, unsigned id)
 {
-    for (unsigned i = 0; i < NPROTOCOLS; i++) {
-        if (protocols[i]->id == id && has(agent, protocols[i]))
-            return protocols[i];
+    for (unsigned i = 0; anyhv_scmi_table[i]; i++) {
+        if (anyhv_scmi_table[i]->id == id && has(agent, anyhv_scmi_table[i]))
+            return anyhv_scmi_table[i];
     }
     return NULL;
 }
@@ -180,6 +166,23 @@ static enum scmi_status run_common(struct scmi_call *call, const struct scmi_pro
     return SCMI_SUCCESS;
 }
 
+static uint32_t delayed_header(const struct scmi_call *call)
+{
+    return (call->header & 0x0ffffcff) | (uint32_t)SCMI_DELAYED_RESPONSE << 8;
+}
+
+/* It was carried out, asynchronously, and only its answer could not be written then. */
+static bool was_accepted(const struct scmi_call *call)
+{
+    for (unsigned i = 0; i < ANYHV_SCMI_DELAYED && call->again; i++) {
+        const struct anyhv_scmi_event *event = &call->scmi->delayed[i];
+
+        if (event->state != ANYHV_SCMI_EVENT_FREE && event->header == delayed_header(call))
+            return true;
+    }
+    return false;
+}
+
 static enum scmi_status run(struct scmi_call *call, unsigned bytes)
 {
     const struct scmi_protocol *protocol = find_protocol(call->agent, call->header >> 10 & 0xff);
@@ -202,7 +205,7 @@ static enum scmi_status run(struct scmi_call *call, unsigned bytes)
     if (bytes != 4u * command->params)
         return SCMI_PROTOCOL_ERROR;
     status = check_resource(call, protocol, command);
-    if (status == SCMI_SUCCESS)
+    if (status == SCMI_SUCCESS && !was_accepted(call))
         status = command->run(call);
     if (status == SCMI_DENIED)
         tell_refused(call);
@@ -215,8 +218,8 @@ static uint32_t answer(struct scmi_call *call, unsigned bytes)
 
     if (status == SCMI_SUCCESS && call->cut)
         status = SCMI_COMMS_ERROR;
-    put_word(call->out, call->header);
-    put_word(call->out + 4, (uint32_t)status);
+    scmi_put_word(call->out, call->header);
+    scmi_put_word(call->out + 4, (uint32_t)status);
     return status == SCMI_SUCCESS ? 8u + call->len : 8u;
 }
 
@@ -240,12 +243,12 @@ static int open_call(struct anyhv_scmi *scmi, struct anyhv_req *req, struct scmi
     call->grant = NULL;
     call->number = 0;
     call->events = anyhv_dev_features(scmi->dev) & F_P2A_CHANNELS;
-    call->header = get_word(in);
+    call->header = scmi_get_word(in);
     call->room = (uint16_t)(room - 8 < SCMI_REPLY ? room - 8 : SCMI_REPLY);
     call->len = 0;
     call->cut = false;
     for (unsigned i = 0; i < SCMI_PARAMS; i++)
-        call->param[i] = 4 * i + 8 <= bytes ? get_word(in + 4 + 4 * i) : 0;
+        call->param[i] = 4 * i + 8 <= bytes ? scmi_get_word(in + 4 + 4 * i) : 0;
     return ANYHV_OK;
 }
 
@@ -295,7 +298,7 @@ static uint8_t *event_more(struct anyhv_scmi_event *event, unsigned bytes)
 
 void anyhv_scmi_event_put(struct anyhv_scmi_event *event, uint32_t word)
 {
-    put_word(event_more(event, 4), word);
+    scmi_put_word(event_more(event, 4), word);
 }
 
 void anyhv_scmi_event_put64(struct anyhv_scmi_event *event, uint64_t value)
@@ -338,10 +341,10 @@ static int fill(struct anyhv_scmi_event *event, struct anyhv_req *req)
     if (anyhv_req_writable(req) < 4u + event->len) {
         if (!is_delayed(event))
             return ANYHV_LATER;
-        put_word(event->data, (uint32_t)SCMI_COMMS_ERROR);
+        scmi_put_word(event->data, (uint32_t)SCMI_COMMS_ERROR);
         event->len = 4;
     }
-    put_word(out, event->header);
+    scmi_put_word(out, event->header);
     memcpy(out + 4, event->data, event->len);
     return anyhv_req_write(req, out, 4u + event->len);
 }
@@ -357,17 +360,27 @@ static void sent(struct anyhv_scmi *scmi, struct anyhv_scmi_event *event, int rc
         scmi->counters.notices++;
 }
 
-/* Buffers in their order, events in theirs. */
+/*
+ * Buffers in their order, events in theirs. A driver may offer useless buffers as fast as they are
+ * refused: after some the others have their turn, and the next tick goes on.
+ */
 void anyhv_scmi_send(struct anyhv_scmi *scmi)
 {
     struct anyhv_scmi_event *event;
+    unsigned useless = 0;
 
+    scmi->behind = false;
     while (scmi->started && (event = oldest(scmi->notice, ANYHV_SCMI_NOTICES,
                                             oldest(scmi->delayed, ANYHV_SCMI_DELAYED, NULL)))) {
         struct anyhv_req *req = anyhv_queue_held(scmi->dev, EVENTQ);
         bool held = req;
         int rc;
 
+        if (useless == USELESS_BUFFERS) {
+            scmi->behind = true;
+            anyhv_scmi_schedule(scmi->platform);
+            return;
+        }
         if (!req)
             req = anyhv_queue_pull(scmi->dev, EVENTQ);
         if (!req)
@@ -375,12 +388,14 @@ void anyhv_scmi_send(struct anyhv_scmi *scmi)
         rc = anyhv_req_writable(req) < 8 ? ANYHV_E_SHORT : fill(event, req);
         if (rc >= 0)
             sent(scmi, event, rc);
-        if (rc == ANYHV_OK)
+        if (rc == ANYHV_OK) {
             anyhv_req_done(req);
-        else if (rc != ANYHV_LATER && rc != ANYHV_E_NORES)
+        } else if (rc != ANYHV_LATER && rc != ANYHV_E_NORES) {
             anyhv_req_reject(req, rc);
-        else if (!held)
+            useless++;
+        } else if (!held) {
             anyhv_req_hold(req);
+        }
         if (rc == ANYHV_E_NORES)
             return;
     }
@@ -431,7 +446,7 @@ void anyhv_scmi_delay(struct scmi_call *call, uint32_t ms, uint64_t argument, bo
     ANYHV_ASSERT(event);
     *event = (struct anyhv_scmi_event){
         .state = ANYHV_SCMI_EVENT_WORK,
-        .header = (call->header & 0x0ffffcff) | (uint32_t)SCMI_DELAYED_RESPONSE << 8,
+        .header = delayed_header(call),
         .number = call->number,
         .due = platform->ops->now(platform) + ms,
         .argument = argument,
@@ -466,6 +481,8 @@ uint64_t anyhv_scmi_finish_due(struct anyhv_scmi *scmi, uint64_t now)
             ready(scmi, event);
     }
     anyhv_scmi_send(scmi);
+    if (scmi->behind)
+        return now;
     return event ? event->due : ANYHV_SCMI_NEVER;
 }
 
@@ -506,11 +523,8 @@ static void scmi_start(struct anyhv_dev *dev)
 /* Nothing may stay on for a guest that is not there to switch it off; what is in work ends here. */
 static void forget(struct anyhv_scmi *scmi)
 {
-    struct anyhv_scmi_event *event;
-
     scmi->started = false;
-    for (; (event = next_due(scmi)); event->state = ANYHV_SCMI_EVENT_FREE)
-        event->finish(scmi, event);
+    anyhv_scmi_finish_due(scmi, ANYHV_SCMI_NEVER);
     memset(scmi->delayed, 0, sizeof(scmi->delayed));
     memset(scmi->notice, 0, sizeof(scmi->notice));
     anyhv_scmi_agent_reset(scmi->platform, scmi->agent);
@@ -534,6 +548,8 @@ const struct anyhv_device_ops anyhv_scmi_ops = {
     .cancel = scmi_cancel,
     .start = scmi_start,
     .stop = scmi_stop,
+    .save = anyhv_scmi_save,
+    .load = anyhv_scmi_load,
 };
 
 void anyhv_scmi_init(struct anyhv_scmi *scmi, struct anyhv_dev *dev,

@@ -139,6 +139,8 @@ static enum scmi_status reset_agent_configuration(struct scmi_call *call)
         return SCMI_NOT_FOUND;
     if (flags & ~PERMISSIONS)
         return SCMI_INVALID_PARAMETERS;
+    if (agent->scmi) /* what is in work ends, or it would be asked for later */
+        anyhv_scmi_finish_due(agent->scmi, ANYHV_SCMI_NEVER);
     anyhv_scmi_agent_reset(call->platform, agent);
     if (flags)
         memset(agent->denied, 0, sizeof(agent->denied));

@@ -8,6 +8,12 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
+#ifdef ANYHV_SCMI_GPIOD
+const struct board_lines *const anyhv_scmi_lines = &anyhv_scmi_gpiod;
+#else
+const struct board_lines *const anyhv_scmi_lines = NULL;
+#endif
+
 static struct anyhv_scmi_board *of(struct anyhv_scmi_platform *platform)
 {
     return (void *)platform;
@@ -53,7 +59,10 @@ static void board_clock_changed(struct anyhv_scmi_platform *platform,
 static bool board_reset_line(struct anyhv_scmi_platform *platform, struct anyhv_scmi_reset *reset,
                              bool asserted)
 {
-    (void)platform;
+    struct board_line *line = &of(platform)->line[reset - platform->resets];
+
+    if (line->host && !anyhv_scmi_lines->set(line, reset->resource.name, asserted))
+        return false;
     anyhv_log(ANYHV_LOG_INFO, "scmi.reset", "reset %s: %s", reset->resource.name,
               asserted ? "asserted" : "deasserted");
     return true;
@@ -72,8 +81,32 @@ static void due(struct anyhv_timer *timer)
     anyhv_scmi_tick(timer->priv);
 }
 
+static void release_lines(struct anyhv_scmi_board *board)
+{
+    for (unsigned i = 0; i < board->platform.nresets; i++) {
+        if (board->line[i].host)
+            anyhv_scmi_lines->stop(&board->line[i]);
+    }
+}
+
+static int take_lines(struct anyhv_scmi_board *board)
+{
+    for (unsigned i = 0; i < board->platform.nresets; i++) {
+        struct board_line *line = &board->line[i];
+        int rc = line->chip[0] ? anyhv_scmi_lines->start(line, board->reset[i].resource.name) : 0;
+
+        if (rc)
+            return rc;
+    }
+    return ANYHV_OK;
+}
+
 int anyhv_scmi_board_start(struct anyhv_scmi_board *board, struct anyhv_loop *loop)
 {
+    int rc = take_lines(board);
+
+    if (rc)
+        return rc;
     board->loop = loop;
     board->timer = (struct anyhv_timer){.fire = due, .priv = &board->platform};
     anyhv_scmi_platform_init(&board->platform); /* from now on there is time */
@@ -82,11 +115,15 @@ int anyhv_scmi_board_start(struct anyhv_scmi_board *board, struct anyhv_loop *lo
 
 void anyhv_scmi_board_free(struct anyhv_scmi_board *board)
 {
+    bool ended = true;
+
     if (board->loop) {
-        anyhv_scmi_sampler_stop(board);
+        ended = anyhv_scmi_sampler_stop(board);
         anyhv_timer_cancel(&board->timer);
     }
-    free(board);
+    release_lines(board);
+    if (ended)
+        free(board);
 }
 
 struct anyhv_scmi_platform *anyhv_scmi_board_platform(struct anyhv_scmi_board *board)

@@ -14,6 +14,7 @@ enum {
     BOARD_RATES = 64,     /* of one clock */
     BOARD_INTERVALS = 16, /* of one sensor */
     BOARD_PATH = 160,
+    BOARD_LINE = 32,
 };
 
 /* One clock, sensor ... as the model wants it, and what it points to. */
@@ -27,6 +28,26 @@ struct board_sensor {
     uint16_t interval_ms[BOARD_INTERVALS];
     char path[BOARD_PATH]; /* a file of this machine; empty: simulated */
 };
+
+/* A reset line that is a line of this machine. */
+struct board_line {
+    char chip[BOARD_PATH]; /* empty: simulated */
+    char name[BOARD_LINE];
+    bool active_low;
+    void *host; /* while it is ours */
+};
+
+/* Who knows such lines. What goes wrong it says itself. */
+struct board_lines {
+    int (*start)(struct board_line *line, const char *reset); /* 0 or a negative result */
+    bool (*set)(struct board_line *line, const char *reset, bool asserted);
+    void (*stop)(struct board_line *line);
+};
+
+extern const struct board_lines anyhv_scmi_gpiod;
+
+/* NULL: nobody, this was built without libgpiod. */
+extern const struct board_lines *const anyhv_scmi_lines;
 
 struct board_agent {
     char name[ANYHV_SCMI_NAME];
@@ -45,6 +66,7 @@ struct board_sampler {
     const char *path[BOARD_SENSORS];
     int64_t value[BOARD_SENSORS];
     bool ok[BOARD_SENSORS];
+    bool lost[BOARD_SENSORS]; /* the loop's: it was said */
 };
 
 struct anyhv_scmi_board {
@@ -55,6 +77,7 @@ struct anyhv_scmi_board {
     struct anyhv_scmi_agent agent[BOARD_AGENTS];
     struct board_clock own_clock[BOARD_CLOCKS];
     struct board_sensor own_sensor[BOARD_SENSORS];
+    struct board_line line[BOARD_RESETS];
     char reset_name[BOARD_RESETS][ANYHV_SCMI_NAME];
     struct board_agent own_agent[BOARD_AGENTS];
     char sub_vendor[ANYHV_SCMI_NAME];
@@ -67,6 +90,7 @@ extern const struct anyhv_scmi_platform_ops anyhv_scmi_board_ops;
 
 /* Sensors that are files of this machine: begins to read them. 0 or a negative result. */
 int anyhv_scmi_sampler_start(struct anyhv_scmi_board *board);
-void anyhv_scmi_sampler_stop(struct anyhv_scmi_board *board);
+/* False: a reading hangs, and the board has to stay where it is. */
+bool anyhv_scmi_sampler_stop(struct anyhv_scmi_board *board);
 
 #endif

@@ -126,7 +126,8 @@ static void notify(struct anyhv_scmi_platform *platform, const struct anyhv_scmi
             bool wanted = message == RATE_CHANGED ? c->notify_changed : c->notify_requested;
             struct anyhv_scmi_event *event;
 
-            if (of(&c->grant) != clock || !wanted)
+            if (of(&c->grant) != clock || !wanted ||
+                anyhv_scmi_denied(agent, clock->resource.device, ID))
                 continue;
             event = anyhv_scmi_notice(agent, ID, message);
             if (!event)
@@ -178,6 +179,29 @@ static void wish(struct anyhv_scmi_platform *platform, struct anyhv_scmi_agent *
     c->wish = rate;
     all = all_wishes(platform, clock);
     change(platform, clock, all.rate ? all.rate : rate, all.on, agent->id);
+}
+
+/* It is as if the agent asked once more. */
+static void state(struct scmi_state *state, struct anyhv_scmi_agent *agent, uint32_t number)
+{
+    struct anyhv_scmi_agent_clock copy = agent->clocks[number];
+    struct anyhv_scmi_clock *clock = of(&copy.grant);
+
+    anyhv_scmi_state_flag(state, &copy.on);
+    anyhv_scmi_state_flag(state, &copy.notify_changed);
+    anyhv_scmi_state_flag(state, &copy.notify_requested);
+    anyhv_scmi_state_word64(state, &copy.wish);
+    if (copy.wish && round_rate(clock, copy.wish, 0) != copy.wish)
+        state->bad = true;
+    if (!copy.grant.write && (copy.on || copy.wish))
+        state->bad = true;
+    if (!state->load)
+        return;
+    agent->clocks[number] = copy;
+    if (copy.wish)
+        wish(agent->platform, agent, number, copy.wish);
+    else
+        anyhv_scmi_clock_settle(agent->platform, clock, agent->id);
 }
 
 /* ---- commands ---- */
@@ -322,4 +346,5 @@ const struct scmi_protocol anyhv_scmi_clock = {
     .attributes = attributes,
     .count = count,
     .grant = grant,
+    .state = state,
 };

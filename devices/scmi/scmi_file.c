@@ -82,10 +82,12 @@ static int on_key(void *user, const char *section, const char *name, const char 
 
 /* ---- lines ---- */
 
+#define BLANKS " \t\v\f\r" /* what libinih passes over: both have to see the same sections */
+
 /* libinih tells neither the number of a line nor where a section begins and ends. */
 static void header_line(struct file_reader *r, const char *line)
 {
-    const char *name = line + strspn(line, " \t") + 1;
+    const char *name = line + strspn(line, BLANKS) + 1;
     int len = (int)strcspn(name, "]");
 
     end_section(r);
@@ -107,7 +109,7 @@ static char *next_line(char *line, int size, void *user)
     r->line++;
     if (!strchr(line, '\n') && !feof(r->stream))
         bad(r, r->line, "the line is longer than %d characters", size - 2);
-    if (line[strspn(line, " \t")] == '[')
+    if (line[strspn(line, BLANKS)] == '[')
         header_line(r, line);
     return got;
 }

@@ -41,8 +41,11 @@ static bool frequency(const char *text, uint64_t *value)
     if (errno || end == text || text[0] < '0' || text[0] > '9' || *value > most)
         return false;
     unit = *end ? strchr(units, *end) : NULL;
-    for (const char *u = units; unit && u <= unit; u++)
+    for (const char *u = units; unit && u <= unit; u++) {
+        if (*value > most / 1000)
+            return false;
         *value *= 1000;
+    }
     return !end[unit ? 1 : 0] && *value >= 1 && *value <= most;
 }
 #define FREQUENCY "a number of Hz from 1 to 1000G"
@@ -63,12 +66,14 @@ bool anyhv_scmi_is_name(const char *text)
            strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == len;
 }
 
-/* The next word of a list, in @word; false: there is none. A word too long is cut, and no name
- * then. */
+/*
+ * The next word of a list, in @word; false: there is none. One that is too long is empty: neither a
+ * name nor a number.
+ */
 static bool next_word(const char **text, char word[32])
 {
     size_t blank = strspn(*text, " \t"), len = strcspn(*text + blank, " \t");
-    size_t kept = len < 31 ? len : 31;
+    size_t kept = len < 32 ? len : 0;
 
     memcpy(word, *text + blank, kept);
     word[kept] = 0;
@@ -414,6 +419,39 @@ static const char *reset_hold_ms(struct file_reader *r, const char *value)
     return set_ms(value, &r->reset->hold_ms);
 }
 
+static struct board_line *line_of(struct file_reader *r)
+{
+    return &r->board->line[r->reset - r->board->reset];
+}
+
+static const char *reset_line(struct file_reader *r, const char *value)
+{
+    struct board_line *line = line_of(r);
+    size_t chip = strcspn(value, " \t"), blank = strspn(value + chip, " \t");
+    const char *name = value + chip + blank;
+
+    if (!anyhv_scmi_lines)
+        return "possible: this program was built without libgpiod";
+    if (!*name || name[strcspn(name, " \t")] || chip >= sizeof(line->chip) ||
+        strlen(name) >= sizeof(line->name))
+        return "a GPIO chip, and a line of it: its number or its name, at most 31 characters";
+    memcpy(line->chip, value, chip);
+    strcpy(line->name, name);
+    return NULL;
+}
+
+static const char *reset_active_low(struct file_reader *r, const char *value)
+{
+    return yes_or_no(value, &line_of(r)->active_low) ? NULL : YES_OR_NO;
+}
+
+static const char *reset_end(struct file_reader *r)
+{
+    const struct board_line *line = line_of(r);
+
+    return line->active_low && !line->chip[0] ? "active-low means nothing without line" : NULL;
+}
+
 static const char *reset_device(struct file_reader *r, const char *value)
 {
     return set_device(value, &r->reset->resource);
@@ -587,8 +625,11 @@ const struct file_kind anyhv_scmi_file_kinds[] = {
     {
         .name = "reset",
         .begin = reset_begin,
+        .end = reset_end,
         .key = {{"latency-us", reset_latency_us, false},
                 {"hold-ms", reset_hold_ms, false},
+                {"line", reset_line, false},
+                {"active-low", reset_active_low, false},
                 {"device", reset_device, false}},
     },
     {

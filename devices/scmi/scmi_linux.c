@@ -12,7 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_MS   UINT64_C(1000000)
+#define END_WAIT_MS 1000 /* for a file that is being read when the program ends */
 
 static bool read_number(const char *path, int64_t *value)
 {
@@ -47,9 +48,10 @@ static void sampled(struct anyhv_job *job, bool ran)
     for (unsigned i = 0; i < s->n && ran; i++) {
         struct anyhv_scmi_sensor *sensor = &board->sensor[s->sensor[i]];
 
-        if (!s->ok[i] && (!sensor->failed || !sensor->taken))
+        if (!s->ok[i] && !s->lost[i])
             anyhv_log(ANYHV_LOG_ERROR, "scmi.sensor", "sensor %s: no number can be read from %s",
                       sensor->resource.name, s->path[i]);
+        s->lost[i] = !s->ok[i];
         anyhv_scmi_sensor_set(&board->platform, sensor, s->ok[i] ? &s->value[i] : NULL);
     }
     if (ran)
@@ -86,10 +88,12 @@ int anyhv_scmi_sampler_start(struct anyhv_scmi_board *board)
     return ANYHV_OK;
 }
 
-void anyhv_scmi_sampler_stop(struct anyhv_scmi_board *board)
+bool anyhv_scmi_sampler_stop(struct anyhv_scmi_board *board)
 {
-    if (!board->sampler.worker)
-        return;
-    anyhv_worker_free(board->sampler.worker);
+    bool ended = !board->sampler.worker || anyhv_worker_abandon(board->sampler.worker, END_WAIT_MS);
+
+    if (!ended)
+        anyhv_log(ANYHV_LOG_WARNING, "scmi.sensor", "left while the reading of a file hangs");
     anyhv_timer_cancel(&board->sampler.timer);
+    return ended;
 }

@@ -41,6 +41,17 @@ static inline uint32_t scmi_header(unsigned message, enum scmi_type type, unsign
     return message | (uint32_t)type << 8 | (uint32_t)protocol << 10;
 }
 
+static inline void scmi_put_word(uint8_t *at, uint32_t word)
+{
+    for (unsigned i = 0; i < 4; i++)
+        at[i] = (uint8_t)(word >> (8 * i));
+}
+
+static inline uint32_t scmi_get_word(const uint8_t *at)
+{
+    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
 /* One command while it is answered. */
 struct scmi_call {
     struct anyhv_scmi *scmi;
@@ -69,6 +80,8 @@ struct scmi_command {
     uint8_t flags;
 };
 
+struct scmi_state;
+
 struct scmi_protocol {
     uint8_t id;
     uint32_t version;
@@ -78,10 +91,15 @@ struct scmi_protocol {
     /* The resources of an agent. NULL, 0 of it: for base, which every agent has. */
     unsigned (*count)(const struct anyhv_scmi_agent *agent);
     struct anyhv_scmi_grant *(*grant)(struct anyhv_scmi_agent *agent, uint32_t number);
+    /* What the agent asked for of this resource goes through a saved state, either way. */
+    void (*state)(struct scmi_state *state, struct anyhv_scmi_agent *agent, uint32_t number);
 };
 
 extern const struct scmi_protocol anyhv_scmi_base, anyhv_scmi_clock, anyhv_scmi_sensor,
     anyhv_scmi_reset;
+
+/* All of them, base first, ended by NULL. */
+extern const struct scmi_protocol *const anyhv_scmi_table[];
 
 /* ---- scmi.c, for protocols ---- */
 
@@ -126,6 +144,28 @@ void anyhv_scmi_send(struct anyhv_scmi *scmi);
 
 /* Completes delayed responses that are due; the time of the next. */
 uint64_t anyhv_scmi_finish_due(struct anyhv_scmi *scmi, uint64_t now);
+
+/* ---- scmi_state.c ---- */
+
+/*
+ * A saved state while it is written or read: one description serves both ways. It is walked through
+ * on copies; what was read counts only with `load`, and then all of it has been checked before.
+ */
+struct scmi_state {
+    uint8_t *to;         /* written here, as far as there is room */
+    const uint8_t *from; /* or read from here */
+    size_t at, size;
+    bool load;
+    bool bad; /* read: something cannot be */
+};
+
+/* Writes the value, or reads it. What is read is at most @max, or else the state is bad. */
+void anyhv_scmi_state_word(struct scmi_state *state, uint32_t *word, uint32_t max);
+void anyhv_scmi_state_flag(struct scmi_state *state, bool *flag);
+void anyhv_scmi_state_word64(struct scmi_state *state, uint64_t *word);
+
+size_t anyhv_scmi_save(struct anyhv_dev *dev, void *buf, size_t cap);
+int anyhv_scmi_load(struct anyhv_dev *dev, const void *buf, size_t len);
 
 /* ---- scmi_platform.c ---- */
 

@@ -76,7 +76,8 @@ static void notify(struct anyhv_scmi_platform *platform, const struct anyhv_scmi
         for (unsigned k = 0; k < agent->nresets; k++) {
             struct anyhv_scmi_event *event = NULL;
 
-            if (of(&agent->resets[k].grant) == reset && agent->resets[k].notify)
+            if (of(&agent->resets[k].grant) == reset && agent->resets[k].notify &&
+                !anyhv_scmi_denied(agent, reset->resource.device, ID))
                 event = anyhv_scmi_notice(agent, ID, RESET_ISSUED);
             if (!event)
                 continue;
@@ -86,6 +87,20 @@ static void notify(struct anyhv_scmi_platform *platform, const struct anyhv_scmi
             anyhv_scmi_send(agent->scmi);
         }
     }
+}
+
+static void state(struct scmi_state *state, struct anyhv_scmi_agent *agent, uint32_t number)
+{
+    struct anyhv_scmi_agent_reset copy = agent->resets[number];
+
+    anyhv_scmi_state_flag(state, &copy.asserted);
+    anyhv_scmi_state_flag(state, &copy.notify);
+    if (!copy.grant.write && copy.asserted)
+        state->bad = true;
+    if (!state->load)
+        return;
+    agent->resets[number] = copy;
+    anyhv_scmi_reset_settle(agent->platform, of(&copy.grant));
 }
 
 /* ---- commands ---- */
@@ -199,4 +214,5 @@ const struct scmi_protocol anyhv_scmi_reset = {
     .attributes = attributes,
     .count = count,
     .grant = grant,
+    .state = state,
 };

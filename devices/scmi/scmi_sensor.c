@@ -79,11 +79,12 @@ static int64_t target(const struct anyhv_scmi_sensor *sensor)
 
 void anyhv_scmi_sensor_advance(struct anyhv_scmi_sensor *sensor, uint64_t now)
 {
-    int64_t way = target(sensor) - sensor->value[0], step;
     uint64_t passed = now - sensor->taken;
+    int64_t way, step;
 
-    if (sensor->external)
+    if (sensor->external) /* its values may be any */
         return;
+    way = target(sensor) - sensor->value[0];
     if (passed > 1000000)
         passed = 1000000; /* a quarter of an hour: it is there */
     step = sensor->speed * (int64_t)passed / 1000;
@@ -140,9 +141,19 @@ static void event_readings(struct anyhv_scmi_platform *platform,
 
 /* ---- what happens by itself ---- */
 
+/* Who may not ask for the value any more is not told of it either. */
+static struct anyhv_scmi_event *notice(struct anyhv_scmi_agent *agent, uint32_t number,
+                                       unsigned message)
+{
+    const struct anyhv_scmi_resource *resource = agent->sensors[number].grant.resource;
+
+    return anyhv_scmi_denied(agent, resource->device, ID) ? NULL
+                                                          : anyhv_scmi_notice(agent, ID, message);
+}
+
 static void send_tripped(struct anyhv_scmi_agent *agent, uint32_t number, unsigned trip, bool up)
 {
-    struct anyhv_scmi_event *event = anyhv_scmi_notice(agent, ID, TRIPPED);
+    struct anyhv_scmi_event *event = notice(agent, number, TRIPPED);
 
     if (!event)
         return;
@@ -178,7 +189,7 @@ static void send_update(struct anyhv_scmi_platform *platform, struct anyhv_scmi_
 {
     struct anyhv_scmi_agent_sensor *view = &agent->sensors[number];
     struct anyhv_scmi_event *event =
-        of(&view->grant)->failed ? NULL : anyhv_scmi_notice(agent, ID, UPDATED);
+        of(&view->grant)->failed ? NULL : notice(agent, number, UPDATED);
 
     if (!event)
         return;
@@ -510,6 +521,46 @@ static enum scmi_status continuous_update_notify(struct scmi_call *call)
     return SCMI_SUCCESS;
 }
 
+/* ---- state ---- */
+
+static void trip_state(struct scmi_state *state, struct anyhv_scmi_trip *trip)
+{
+    uint64_t value = (uint64_t)trip->value;
+    uint32_t mode = trip->mode;
+
+    anyhv_scmi_state_word64(state, &value);
+    anyhv_scmi_state_word(state, &mode, TRIP_MODES);
+    anyhv_scmi_state_flag(state, &trip->above);
+    trip->value = (int64_t)value;
+    trip->mode = (uint8_t)mode;
+}
+
+/* Which side of a trip point the value was on goes along: what crosses it meanwhile is told. */
+static void state(struct scmi_state *state, struct anyhv_scmi_agent *agent, uint32_t number)
+{
+    struct anyhv_scmi_agent_sensor copy = agent->sensors[number];
+    const struct anyhv_scmi_sensor *sensor = of(&copy.grant);
+    uint32_t interval = copy.interval_ms;
+
+    anyhv_scmi_state_flag(state, &copy.off);
+    anyhv_scmi_state_flag(state, &copy.stamp);
+    anyhv_scmi_state_flag(state, &copy.notify_trip);
+    anyhv_scmi_state_flag(state, &copy.notify_update);
+    anyhv_scmi_state_word(state, &interval, UINT16_MAX);
+    for (unsigned i = 0; i < sensor->trips; i++)
+        trip_state(state, &copy.trip[i]);
+    if (copy.stamp > sensor->timestamps || copy.notify_trip > !!sensor->trips ||
+        copy.notify_update > !!interval ||
+        (interval && round_interval(sensor, interval, 0) != interval))
+        state->bad = true;
+    if (!state->load)
+        return;
+    copy.interval_ms = (uint16_t)interval;
+    copy.next_update = agent->platform->ops->now(agent->platform) + interval;
+    agent->sensors[number] = copy;
+    anyhv_scmi_schedule(agent->platform);
+}
+
 static const struct scmi_command commands[] = {
     [3] = {description_get, .params = 1},
     [4] = {trip_point_notify, .params = 2, .resource = 1, .flags = SCMI_EVENTS},
@@ -530,4 +581,5 @@ const struct scmi_protocol anyhv_scmi_sensor = {
     .attributes = attributes,
     .count = count,
     .grant = grant,
+    .state = state,
 };

@@ -42,7 +42,8 @@ struct anyhv_device_ops {
     void (*retry)(struct anyhv_dev *dev, unsigned queue);
     /*
      * The driver is ready (DRIVER_OK) / the device was reset or its peer is lost: held requests
-     * are gone, their handles find nothing. Both optional; stop follows every start.
+     * are gone, their handles find nothing. Both optional; stop follows every start, and a load
+     * that went well here but not in core: what was loaded is void.
      */
     void (*start)(struct anyhv_dev *dev);
     void (*stop)(struct anyhv_dev *dev);

@@ -11,8 +11,9 @@
  *   reset, stop, close
  *
  * No call creates a thread. mmio may be called by all vCPUs at once, stop by anyone; the others are
- * one thread's at a time. Results: 0 or -errno, unless said otherwise. docs/kvm-ioregionfd.md tells
- * the whole story, test/vmm is a VMM that uses all of it.
+ * one thread's at a time. Results: 0 or -errno, unless said otherwise; -ETIMEDOUT, -EPROTO: the
+ * device process gave no answer or a senseless one, and was left. docs/kvm-ioregionfd.md tells the
+ * whole story, test/vmm is a VMM that uses all of it.
  */
 #ifndef ANYHV_VMM_H
 #define ANYHV_VMM_H
@@ -41,6 +42,7 @@ struct anyhv_vmm_options {
     bool posted;   /* kicks are posted writes among the commands, not ioeventfds */
     enum anyhv_vmm_gone gone;
     enum anyhv_ior_layout layout; /* 0: v3 */
+    uint32_t patience_ms;         /* until a message counts as not answered; 0: 30 s */
     /*
      * The number of the ioctl KVM_SET_IOREGION of a kernel that has it: then register accesses do
      * not leave the kernel. 0: they are forwarded by mmio. No released kernel has it and its
@@ -61,7 +63,10 @@ uint32_t anyhv_vmm_device_id(const struct anyhv_vmm *vmm);
  */
 int anyhv_vmm_memory_add(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size, int fd,
                          uint64_t offset);
-/* Exactly what was added. On return the device does not touch it any more. -ENOENT. */
+/*
+ * Exactly what was added. On success the device does not touch it any more. -ENOENT; -ETIMEDOUT:
+ * the device process neither says so nor has it ended, so it may; try again, or kill it.
+ */
 int anyhv_vmm_memory_remove(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size);
 
 /* Also the errors of KVM's ioctls. */

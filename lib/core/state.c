@@ -284,8 +284,11 @@ int anyhv_dev_load(struct anyhv_dev *dev, const void *buf, size_t len, bool queu
         load_queue(dev->queues[i].state, at);
     anyhv_core_config_written(dev, at);
     rc = load_device(dev, at + dev->ops->config_len, len - saved_size(dev));
-    if (!rc)
+    if (!rc) {
         rc = adopt(dev, queues);
+        if (rc && dev->ops->stop)
+            dev->ops->stop(dev); /* what it loaded is void */
+    }
     if (rc) {
         dev->state->generation = generation;
         anyhv_core_reset(dev);

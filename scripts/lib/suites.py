@@ -33,7 +33,7 @@ class Suite:
     proves: tuple = ()  # rows of README's second table: (hypervisor module, device, guest)
 
 
-BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev", "libinih-dev")
+BUILD = ("cmake", "ninja-build", "gcc", "libc6-dev", "libinih-dev", "libgpiod-dev")
 CMOCKA = BUILD + ("libcmocka-dev",)
 BARE = BUILD + ("gcc-arm-none-eabi", "gcc-aarch64-linux-gnu")
 LAYERS = ("binutils", "clang-format", "shellcheck")
@@ -125,7 +125,7 @@ SUITES = (
     ),
     Suite(
         "kvm",
-        "micro-guests in 16, 32 and 64-bit mode on /dev/kvm, kind and hostile, device process killed",
+        "micro-guests in 16, 32 and 64-bit mode on /dev/kvm, kind and hostile; memory and device process leave",
         budget=60,
         packages=CMOCKA,
         preset="dev",
@@ -212,12 +212,15 @@ SUITES = (
     ),
     Suite(
         "guest-uml-i2c",
-        "the I2C adapter under Linux as a plain process: tools, EEPROM, sensors, a bus that hangs",
+        "the I2C adapter under Linux as a plain process: tools, chips, a bus that hangs; and on its buses",
         budget=450,  # building its kernel, once, included; 15 without
         packages=CMOCKA + UML + ("device-tree-compiler",),
         preset="dev",
         scripts=("test/guest/i2c_uml_test.sh build/dev/bin",),
-        proves=(("vhost-user", "i2c", "Linux, User-Mode Linux"),),
+        proves=(
+            ("vhost-user", "i2c", "Linux, User-Mode Linux"),
+            ("loopback", "i2c, on a kernel's i2c-stub and i2c-virtio", "test driver, in process"),
+        ),
     ),
     Suite(
         "guest-uml-scmi",
@@ -261,12 +264,12 @@ SUITES = (
     ),
     Suite(
         "guest-kvm",
-        "a stock Debian kernel under nested KVM, its device killed and its machine reset meanwhile",
+        "a stock Debian kernel under nested KVM, its devices killed and its machine reset meanwhile",
         budget=150,
         packages=CMOCKA,
         preset="dev",
         scripts=("test/vmm/nested_test.sh build/dev/bin",),
-        proves=(("kvm-ioregionfd", "rng", "stock Debian kernel, x86_64, nested KVM"),),
+        proves=(("kvm-ioregionfd", "rng, blk", "stock Debian kernel, x86_64, nested KVM"),),
     ),
     Suite(
         "bench",
@@ -291,7 +294,10 @@ SUITES = (
         budget=900,  # fetching, and building hypervisor and kernel once, included; 240 without
         packages=BUILD + XEN_BOX,
         scripts=("test/guest/xen/xen_test.sh aarch64",),
-        proves=(("xen", "rng", "stock Debian kernel, Xen 4.20 on Arm64, QEMU"),),
+        proves=(
+            ("xen", "rng, blk", "stock Debian kernel, Xen 4.20 on Arm64, QEMU"),
+            ("xen", "test device", "test driver in a guest, Xen 4.20 on Arm64, QEMU"),
+        ),
     ),
     Suite(
         "guest-xen-x86_64",

@@ -219,6 +219,7 @@ enum {
 #define DRV_F_INDIRECT          DRV_F(28)
 #define DRV_F_EVENT_IDX         DRV_F(29)
 #define DRV_F_VERSION_1         DRV_F(32)
+#define DRV_F_ACCESS_PLATFORM   DRV_F(33)
 #define DRV_F_PACKED            DRV_F(34)
 #define DRV_F_IN_ORDER          DRV_F(35)
 #define DRV_F_NOTIFICATION_DATA DRV_F(38)

@@ -268,10 +268,11 @@ static void step_reset(struct machine *m, struct guest *g)
 
 static void step_sensor(struct machine *m, struct guest *g)
 {
-    int64_t value = fuzz_byte(m->in);
+    uint8_t byte = fuzz_byte(m->in);
+    int64_t value = byte == 254 ? INT64_MIN : byte; /* any number may stand in a file */
 
     (void)g;
-    anyhv_scmi_sensor_set(&m->platform, &m->sensor[2], value == 255 ? NULL : &value);
+    anyhv_scmi_sensor_set(&m->platform, &m->sensor[2], byte == 255 ? NULL : &value);
 }
 
 static void step_error(struct machine *m, struct guest *g)

@@ -5,7 +5,8 @@
 #
 # Linux as a plain process (see uml.sh) and its own drivers use the I2C adapter, on simulated buses: the
 # tools for /dev/i2c-N, an EEPROM through sysfs, thermometers through hwmon, a bus that hangs, the driver
-# taken away in the middle of transfers; once more as a device tree says it. Reports TAP.
+# taken away in the middle of transfers; once more as a device tree says it. And it is the host of a back end
+# that runs in it. Reports TAP.
 #
 # The logs are in $ANYHV_BUILD/guest-logs/i2c-uml.
 set -euo pipefail
@@ -63,5 +64,13 @@ for log in "$logs/tree.log" "$logs/tree-again.log"; do
         says has_marks i2c.tree i2c.sensor "done"
 done
 end_backends
+guest_case host
+i2c_backend "$i2c"
+boot --dtb "$work/empty.dtb" --scenario i2c.stub,i2c.circle \
+    --set "i2c.program=$(realpath "$1/test/guest/i2c_transfer")"
+end_backends
+tap_check "as a host: a back end on an adapter that knows SMBus only" says has_marks i2c.stub
+tap_check "as a host: a back end on an adapter that knows all transfers" says has_marks i2c.circle "done"
+
 tap_empty "the back ends end cleanly" echo -n "$backend_trouble"
 tap_end || exit

@@ -59,7 +59,7 @@ end_backends() {
 # mark NAME: the words with which the guest said that it first got to NAME; fails if it did not.
 mark() {
     awk -v name="$1" '
-        { sub(/\r$/, "") }
+        { sub(/\r+$/, "") } # a machine in a machine ends its lines with two
         !found && $1 == "ANYHV-MARK" && $2 == name { print; found = 1 }
         END { exit !found }' "$log"
 }

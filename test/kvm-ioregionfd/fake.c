@@ -110,7 +110,8 @@ static bool answer_message(struct fake *f, int fd, int *wire)
         state = memfd_create("state", MFD_CLOEXEC);
     if (request == 7 && nfds)
         *wire = dup(fds[0]);
-    give(fd, out, state);
+    if (mood_of(f) != FAKE_SILENT)
+        give(fd, out, state);
     if (state >= 0)
         close(state);
     for (unsigned i = 0; i < nfds; i++)
@@ -143,7 +144,7 @@ static bool serve(struct fake *f, int wire)
         return true;
     memcpy(out, &number, sizeof(number));
     mood = mood_of(f);
-    if (mood != FAKE_HANGS)
+    if (mood != FAKE_HANGS && mood != FAKE_LINGERS)
         fake_mood(f, FAKE_SERVES);
     switch (mood) {
     case FAKE_SHORT:
@@ -156,6 +157,11 @@ static bool serve(struct fake *f, int wire)
         return false;
     case FAKE_HANGS:
         return true;
+    case FAKE_LINGERS:
+        shutdown(wire, SHUT_RDWR);
+        while (mood_of(f) == FAKE_LINGERS)
+            usleep(1000);
+        return false;
     default:
         return send(wire, out, 32, MSG_NOSIGNAL) == 32;
     }

@@ -19,9 +19,11 @@ enum fake_mood {
     FAKE_LONG,    /* too long */
     FAKE_DIES,    /* takes the next command and hangs up; the next life serves */
     FAKE_HANGS,   /* takes commands and does nothing */
+    FAKE_LINGERS, /* ends the commands, and the rest when it serves again */
     FAKE_REFUSES, /* every message but HELLO: result 1 */
     FAKE_OTHER,   /* HELLO: another version */
-    FAKE_GARBAGE, /* HELLO: answers with another request's number */
+    FAKE_GARBAGE, /* answers messages with another request's number */
+    FAKE_SILENT,  /* takes messages and does not answer */
 };
 
 struct fake {

@@ -461,6 +461,59 @@ TEST(the_other_layout)
     expect_end(b, bytes, 32);
 }
 
+static uint32_t next_random(uint32_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    return *state;
+}
+
+/* A right command, of which up to two bytes are then something else. */
+static void some_command(const struct bench *b, uint32_t *random, uint8_t bytes[32])
+{
+    struct command c = {.size = 1u << next_random(random) % 4,
+                        .write = next_random(random) % 2,
+                        .user_data = next_random(random) % 2,
+                        .data = next_random(random)};
+
+    c.offset = next_random(random) % (0x50 - c.size);
+    world_encode(bytes, b->layout, &c);
+    for (unsigned left = next_random(random) % 3; left; left--)
+        bytes[next_random(random) % 32] = (uint8_t)next_random(random);
+}
+
+/* Whatever comes is answered if it says that it wants that, or is the end; nothing else happens. */
+TEST(any_bytes)
+{
+    uint32_t random = 0x2545f491;
+    unsigned answered_ones = 0, ends = 0;
+
+    connect_device(b, false);
+    for (unsigned i = 0; i < 2000; i++) {
+        uint8_t bytes[32];
+        uint64_t data;
+        int got;
+
+        some_command(b, &random, bytes);
+        world_put(&b->w, bytes, sizeof(bytes));
+        world_turn(&b->w);
+        got = world_get(&b->w, &data);
+        if (got == WORLD_CLOSED) {
+            assert_null(world_dev(&b->w));
+            world_disconnect(&b->w);
+            connect_device(b, false);
+            ends++;
+        } else {
+            assert_int_equal(got == 1,
+                             (b->layout == LAYOUT_V3 ? bytes[1] & 0x10 : bytes[0] & 0x40) != 0);
+            answered_ones += got == 1;
+        }
+    }
+    assert_true(answered_ones > 500 && ends > 300);
+    world_disconnect(&b->w);
+}
+
 static void torn(struct bench *b, size_t len)
 {
     uint8_t bytes[64] = {0};
@@ -541,6 +594,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(only_a_doorbell_is_posted),
     cmocka_unit_test(every_head),
     cmocka_unit_test(the_other_layout),
+    cmocka_unit_test(any_bytes),
     cmocka_unit_test(torn_commands),
     cmocka_unit_test(nobody_takes_the_answers),
     cmocka_unit_test(the_commands_end),

@@ -463,6 +463,56 @@ static void changes_meanwhile(void **state)
     assert_int_equal(read32(s, 0), 2);
 }
 
+/*
+ * A process that does not answer, or nonsense, may still have the memory, so that is no success;
+ * both ends of the connection are let go, and from then on it is as if it had died.
+ */
+static void no_answer_to_a_message(void **state)
+{
+    static const struct {
+        enum fake_mood mood;
+        int result;
+    } rows[] = {{FAKE_SILENT, -ETIMEDOUT}, {FAKE_GARBAGE, -EPROTO}};
+    struct scene *s = *state;
+    int fd = memfd_create("guest", 0);
+
+    s->options.patience_ms = 200;
+    s->options.gone = ANYHV_VMM_WAIT;
+    assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), 0);
+    assert_int_equal(anyhv_vmm_start(s->vmm), 0);
+    assert_int_equal(pthread_create(&s->tender, NULL, tend, s), 0);
+    s->tended = true;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(anyhv_vmm_memory_add(s->vmm, 0x1000, 0x2000, fd, 0), 0);
+        fake_mood(&s->fake, rows[i].mood);
+        assert_int_equal(anyhv_vmm_memory_remove(s->vmm, 0x1000, 0x2000), rows[i].result);
+        fake_mood(&s->fake, FAKE_SERVES);
+        revived(s, i + 1);
+        read32(s, 0);
+        assert_int_equal(anyhv_vmm_memory_remove(s->vmm, 0x1000, 0x2000), 0);
+    }
+    close(fd);
+}
+
+/* It has left the commands alone and does not end: nobody may take its memory for free. */
+static void memory_of_one_that_lingers(void **state)
+{
+    struct scene *s = *state;
+    int fd = memfd_create("guest", 0);
+
+    s->options.patience_ms = 200;
+    s->options.gone = ANYHV_VMM_ONES;
+    assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), 0);
+    assert_int_equal(anyhv_vmm_memory_add(s->vmm, 0x1000, 0x2000, fd, 0), 0);
+    assert_int_equal(anyhv_vmm_start(s->vmm), 0);
+    fake_mood(&s->fake, FAKE_LINGERS);
+    assert_int_equal(read32(s, 0), UINT32_MAX);
+    assert_int_equal(anyhv_vmm_memory_remove(s->vmm, 0x1000, 0x2000), -ETIMEDOUT);
+    fake_mood(&s->fake, FAKE_SERVES);
+    assert_int_equal(anyhv_vmm_memory_remove(s->vmm, 0x1000, 0x2000), 0);
+    close(fd);
+}
+
 static void *stop_soon(void *arg)
 {
     struct scene *s = arg;
@@ -559,6 +609,8 @@ static const struct CMUnitTest tests[] = {
     UNIT(ones),
     UNIT(waits_for_a_successor),
     UNIT(changes_meanwhile),
+    UNIT(no_answer_to_a_message),
+    UNIT(memory_of_one_that_lingers),
     UNIT(stop_ends_all_waits),
     UNIT(ioregionfd_and_death),
     UNIT(no_descriptor_stays),

@@ -306,7 +306,7 @@ configure_with_package() { prefix=$scratch/root/usr configure_and_build "$projec
 tap_check "cpack makes packages" pack
 tap_check "libanyhv-dev has our version" test "$(field libanyhv-dev Version)" = "$version-1"
 tap_check "libanyhv-dev depends on what its libraries are linked with" \
-    test "$(field libanyhv-dev Depends)" = "libc6-dev, libinih-dev"
+    test "$(field libanyhv-dev Depends)" = "libc6-dev, libinih-dev, libgpiod-dev"
 tap_check "anyhv-tools depends on its libraries" grep -q libc6 <<<"$(field anyhv-tools Depends)"
 tap_check "the packages can be unpacked" unpack
 tap_check "they have all that is installed" nothing_lost

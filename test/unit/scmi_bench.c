@@ -197,6 +197,15 @@ void bench_succeed(struct bench_guest *g)
     bench_run(g->bench);
 }
 
+void bench_move(struct bench_guest *g)
+{
+    bench_leave(g);
+    describe(g->bench);
+    assert_int_equal(anyhv_scmi_platform_init(&g->bench->platform), ANYHV_OK);
+    memset(g->bench->agent[g - g->bench->guest].denied, 0, sizeof(g->bench->agent[0].denied));
+    attach(g, false);
+}
+
 static void start_ring(struct bench_guest *g, unsigned queue)
 {
     struct drv_ring_config config = {.size = BENCH_RING, .slots = g->slots[queue]};

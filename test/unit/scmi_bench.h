@@ -120,6 +120,8 @@ void bench_negotiate(struct bench_guest *g);
 /* The guest's device goes; its process is killed and a successor takes over. */
 void bench_leave(struct bench_guest *g);
 void bench_succeed(struct bench_guest *g);
+/* The guest's device goes; the platform is as a file describes it, and a new device comes. */
+void bench_move(struct bench_guest *g);
 
 /*
  * Sends a command: words are protocol, message and parameters. The status; the header is checked,

@@ -377,6 +377,32 @@ static void in_order_and_packed(void **state)
     }
 }
 
+/* What went back belongs to the group all the same: if the part that stayed fails, so does that. */
+static void what_goes_back_fails_with_its_group(void **state)
+{
+    struct i2c_bench *b = *state;
+    struct bench_request r[] = {{.addr = A7(0x50), .flags = FAIL_NEXT | RD, .in = 4},
+                                {.addr = A7(0x50), .flags = FAIL_NEXT, .out = 1},
+                                {.addr = A7(0x50), .out = 1}};
+    unsigned submits;
+
+    bench_up(b, &(struct bench_options){.journal = true});
+    bench_send_all(b, r, 1);
+    bench_succeed(b);
+    bench_send_all(b, r + 1, 2);
+    bench_is(b, 0, r, 3);
+    assert_int_equal(anyhv_ctl_quiesce(b->dev), ANYHV_LATER);
+    anyhv_i2c_flush(&b->i2c);
+    bench_is(b, 0, r, 1);
+    bench_end(b, 0, 0);
+    bench_expect_all(b, r, 1, ERR);
+    submits = b->board->bus[0].submits;
+    anyhv_ctl_resume(b->dev);
+    bench_run(b);
+    bench_expect_all(b, r + 1, 2, ERR);
+    assert_int_equal(b->board->bus[0].submits, submits);
+}
+
 static const struct CMUnitTest tests[] = {
     BENCH_TEST(a_reset_takes_everything_away),
     BENCH_TEST(a_guest_that_is_lost),
@@ -390,6 +416,7 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(goes_on_where_it_was),
     BENCH_TEST(data_that_is_nowhere),
     BENCH_TEST(in_order_and_packed),
+    BENCH_TEST(what_goes_back_fails_with_its_group),
 };
 
 ANYHV_TEST_MAIN("i2c_later", tests)

@@ -586,6 +586,18 @@ static void what_comes_back_may_be_another(void **state)
     assert_int_equal(bench_do(rig->b, rig->loop, &r), OK);
 }
 
+/* A driver counts something else than messages: no more were done than there are. */
+static void a_driver_that_miscounts(void **state)
+{
+    struct rig *rig = *state;
+    struct bench_request r = {A7(0x50), .flags = RD, .in = 4};
+
+    up(rig, false);
+    kernel[0].most = 5;
+    assert_int_equal(bench_do(rig->b, rig->loop, &r), OK);
+    bench_has_read(rig->b, &r);
+}
+
 #define WITH_KERNEL(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 static const struct CMUnitTest tests[] = {
@@ -602,6 +614,7 @@ static const struct CMUnitTest tests[] = {
     WITH_KERNEL(the_end_while_a_call_is_under_way),
     WITH_KERNEL(an_adapter_that_goes_and_comes_back),
     WITH_KERNEL(what_comes_back_may_be_another),
+    WITH_KERNEL(a_driver_that_miscounts),
 };
 
 int main(int argc, char **argv)

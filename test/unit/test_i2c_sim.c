@@ -327,6 +327,8 @@ static void what_is_wrong_with_a_file(void **state)
          "'3600001' is not a number of milliseconds, 0 to 3600000"},
         {"[0x20]\ntype = wedge\nwedge-ms = 1s\n", ":3", "'1s' is not a number of milliseconds"},
         {"[0x20]\ntype = wedge\nnonsense\nwedge-ms = 1s\n", ":3", ": neither"},
+        {"\xef\xbb\xbf[0x50]\ntype = 24c02\n", ":2", ": type: stands before the first [address]"},
+        {"\f[0x50]\ntype = 24c02\n", ":2", ": type: stands before the first [address]"},
     };
     char begin[128];
 

@@ -170,6 +170,46 @@ static void not_trusted(void **state)
     assert_int_equal(b->refused, 5);
 }
 
+/* Who has asked to be told before is not told any more, of none of these. */
+static void what_is_denied_is_not_told(void **state)
+{
+    struct scmi_bench *b = *state;
+    struct bench_guest *g = &b->guest[0];
+
+    bench_buffers(g, 8, 136);
+    assert_int_equal(ASK(g, CLOCK, 9, CPU, 1), OK);
+    assert_int_equal(ASK(g, CLOCK, 7, CPU, 1), OK);
+    assert_int_equal(ASK(g, SENSOR, 4, TEMP, 1), OK);
+    assert_int_equal(ASK(g, SENSOR, 5, TEMP, 1, 31000, 0), OK);
+    assert_int_equal(ASK(g, RESET, 5, USB, 1), OK);
+    assert_int_equal(ASK(g, CLOCK, 5, 3, CPU, 1000000000, 0), OK); /* in work, and silent */
+    assert_int_equal(ASK(g, BASE, 9, 1, DEVICE_CPU, 0), OK);
+    assert_int_equal(ASK(g, BASE, 9, 1, DEVICE_USB, 0), OK);
+    assert_int_equal(ASK(&b->guest[1], RESET, 4, 0, 1, 0), OK);
+    bench_pass(b, 500);
+    assert_int_equal(b->clock[CPU].rate, 1000000000);
+    assert_true(b->sensor[TEMP].value[0] > 31000);
+    assert_false(bench_event(g));
+}
+
+/* A change that is in work does not come back after the reset that takes back what was asked for.
+ */
+static void reset_ends_what_is_in_work(void **state)
+{
+    struct scmi_bench *b = *state;
+    struct bench_guest *g = &b->guest[0];
+
+    bench_buffers(g, 1, 136);
+    assert_int_equal(ASK(g, CLOCK, 7, CPU, 1), OK);
+    assert_int_equal(ASK(g, CLOCK, 5, 1, CPU, 1500000000, 0), OK);
+    assert_int_equal(ASK(g, BASE, 11, 1, 0), OK);
+    EXPECT_EVENT(g, bench_header(CLOCK, 5, 2, g->token - 1), OK, CPU, 1500000000, 0);
+    assert_int_equal(ASK(g, CLOCK, 5, 0, CPU, 500000000, 0), OK);
+    bench_pass(b, 100);
+    assert_int_equal(b->clock[CPU].rate, 500000000);
+    assert_int_equal(b->agent_clock[0][CPU].wish, 500000000);
+}
+
 static const struct CMUnitTest tests[] = {
     SCMI_TEST(attributes),
     SCMI_TEST(vendor),
@@ -180,6 +220,8 @@ static const struct CMUnitTest tests[] = {
     SCMI_TEST(set_protocol_permissions),
     SCMI_TEST(reset_agent_configuration),
     SCMI_TEST(not_trusted),
+    SCMI_TEST(what_is_denied_is_not_told),
+    SCMI_TEST(reset_ends_what_is_in_work),
 };
 
 ANYHV_TEST_MAIN("scmi-base", tests)

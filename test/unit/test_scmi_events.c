@@ -145,10 +145,73 @@ static void reset_forgets(void **state)
     assert_false(bench_event(g));
 }
 
+/*
+ * A driver that offers useless buffers as fast as they come back does not keep us for itself: there
+ * is a pause after some of them.
+ */
+static void useless_buffers_for_ever(void **state)
+{
+    struct scmi_bench *b = *state;
+    struct bench_guest *g = &b->guest[0];
+    unsigned back = 0;
+
+    assert_int_equal(ASK(g, RESET, 5, NIC, 1), OK);
+    bench_buffers(g, 24, 7);
+    bench_buffers(g, 1, 16);
+    make_notice(b);
+    while (bench_event(g)) {
+        assert_int_equal(g->nevent, 0);
+        back++;
+    }
+    assert_in_range(back, 1, 23);
+    bench_pass(b, 0);
+    for (; back < 24; back++)
+        assert_true(bench_event(g) && g->nevent == 0);
+    EXPECT_EVENT(g, NOTIFICATION(RESET, 0), 1, NIC, 0);
+    assert_true(b->wake > b->now);
+}
+
+/* A command whose answer cannot be written just now is not accepted twice. */
+static void one_response_for_one_command(void **state)
+{
+    struct scmi_bench *b = *state;
+    struct bench_guest *g = &b->guest[0];
+    uint32_t header = bench_header(RESET, 4, 0, 0);
+    uint8_t reset_usb[16] = {(uint8_t)header, (uint8_t)(header >> 8), [8] = 4 | 1};
+    unsigned waited = 0;
+
+    bench_buffers(g, 16, 136);
+    for (uint32_t after = 0; after < 6; after++) {
+        g->lb.faults =
+            (struct anyhv_loopback_faults){.after = after, .result = ANYHV_E_NORES, .count = 1};
+        bench_post(g, reset_usb, 16, 8);
+        bench_run(b);
+        waited += anyhv_queue_held(g->dev, 0) != NULL;
+        g->lb.faults.result = 0;
+        anyhv_mem_room(&g->lb.mem);
+        bench_run(b);
+        assert_int_equal(bench_answer(g), 8);
+        if (drv_peek32(&g->mem, g->in_at + 4) == OK) {
+            bench_pass(b, 10);
+            EXPECT_EVENT(g, bench_header(RESET, 4, 2, 0), OK, USB);
+        }
+        bench_pass(b, 100);
+        assert_false(bench_event(g));
+    }
+    assert_in_range(waited, 2, 6); /* for the message, and for the answer */
+    assert_int_equal(g->scmi.counters.delayed, b->edges / 2);
+}
+
 static const struct CMUnitTest tests[] = {
-    SCMI_TEST(no_buffer_yet), SCMI_TEST(no_buffer_for_long), SCMI_TEST(too_many_in_work),
-    SCMI_TEST(small_buffers), SCMI_TEST(useless_buffers),    SCMI_TEST_BOUNCE(memory_comes_back),
+    SCMI_TEST(no_buffer_yet),
+    SCMI_TEST(no_buffer_for_long),
+    SCMI_TEST(too_many_in_work),
+    SCMI_TEST(small_buffers),
+    SCMI_TEST(useless_buffers),
+    SCMI_TEST_BOUNCE(memory_comes_back),
     SCMI_TEST(reset_forgets),
+    SCMI_TEST(useless_buffers_for_ever),
+    SCMI_TEST_BOUNCE(one_response_for_one_command),
 };
 
 ANYHV_TEST_MAIN("scmi-events", tests)

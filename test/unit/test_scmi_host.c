@@ -4,7 +4,10 @@
 
 #include <anyhv/devices/scmi_host.h>
 #include <anyhv/linux/log.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 static char why[ANYHV_SCMI_WHY], logged[512];
@@ -178,6 +181,9 @@ static void wrong_files(void **state)
         {"[agent x\n", "1: neither [section] nor key = value"},
         {"[platform]\nsub-vendor = a b\n", "2: [platform] sub-vendor:"},
         {"[platform]\nsample-ms = 0\n", "2: [platform] sample-ms:"},
+        {"[clock a]\nrates = 18446744074G\n", "2: [clock a] rates:"}, /* 2^64 and a little */
+        {"[clock a]\nrates = 00000000000000000000000000000001000\n", "2: [clock a] rates:"},
+        {"[agent x]\n\f[agent y]\ntrusted = 1\n", "3: [agent y] trusted:"},
     };
 
     (void)state;
@@ -319,9 +325,80 @@ static void agents_of_guests(void **state)
     anyhv_loop_free(loop);
 }
 
+/* A path that is wrong from the beginning is said, once. */
+static void sensor_file_that_never_was(void **state)
+{
+    struct anyhv_loop *loop = anyhv_loop_new();
+    struct anyhv_scmi_board *board;
+
+    (void)state;
+    logged[0] = 0;
+    anyhv_log_sink(keep_line, NULL);
+    board = started(loop, "[platform]\nsample-ms = 1\n[sensor t]\ntype = 2\n"
+                          "file = /tmp/anyhv-scmi-never\n[agent a]\n");
+    for (unsigned turns = 0; turns < 20 && !logged[0]; turns++)
+        anyhv_loop_turn(loop, -1);
+    assert_non_null(strstr(logged, "sensor t: no number can be read from /tmp/anyhv-scmi-never"));
+    logged[0] = 0;
+    for (unsigned turns = 0; turns < 20; turns++)
+        anyhv_loop_turn(loop, -1);
+    assert_int_equal(logged[0], 0);
+    anyhv_log_sink(NULL, NULL);
+    anyhv_scmi_board_free(board);
+    anyhv_loop_free(loop);
+}
+
+/* ---- a file that hangs ---- */
+
+static pthread_t loop_thread;
+static int gate = -1, entered = -1; /* eventfds: whoever reads, beside the loop, waits there */
+
+ssize_t __real_read(int fd, void *buf, size_t len);
+ssize_t __wrap_read(int fd, void *buf, size_t len);
+
+ssize_t __wrap_read(int fd, void *buf, size_t len)
+{
+    struct pollfd at_the_gate = {.fd = gate, .events = POLLIN};
+
+    if (gate >= 0 && !pthread_equal(pthread_self(), loop_thread)) {
+        eventfd_write(entered, 1);
+        poll(&at_the_gate, 1, 20000);
+    }
+    return __real_read(fd, buf, len);
+}
+
+/* Nobody can free it, and a leak checker need not know. */
+static struct anyhv_scmi_board *volatile left;
+
+/* The program ends although the file does not. */
+static void the_end_while_a_file_hangs(void **state)
+{
+    struct anyhv_loop *loop = anyhv_loop_new();
+    eventfd_t value;
+
+    (void)state;
+    loop_thread = pthread_self();
+    entered = eventfd(0, EFD_CLOEXEC);
+    gate = eventfd(0, EFD_CLOEXEC);
+    anyhv_log_sink(keep_line, NULL);
+    left = started(loop, "[sensor t]\ntype = 2\nfile = /dev/zero\n[agent a]\n");
+    assert_int_equal(eventfd_read(entered, &value), 0);
+    anyhv_scmi_board_free(left);
+    assert_non_null(strstr(logged, "left while the reading of a file hangs"));
+    anyhv_log_sink(NULL, NULL);
+    eventfd_write(gate, 1); /* the thread ends */
+    anyhv_loop_free(loop);
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(everything), cmocka_unit_test(wrong_files), cmocka_unit_test(too_many),
-    cmocka_unit_test(long_lines), cmocka_unit_test(sensor_file), cmocka_unit_test(agents_of_guests),
+    cmocka_unit_test(everything),
+    cmocka_unit_test(wrong_files),
+    cmocka_unit_test(too_many),
+    cmocka_unit_test(long_lines),
+    cmocka_unit_test(sensor_file),
+    cmocka_unit_test(agents_of_guests),
+    cmocka_unit_test(sensor_file_that_never_was),
+    cmocka_unit_test(the_end_while_a_file_hangs),
 };
 
 ANYHV_TEST_MAIN("scmi-host", tests)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tables by which a stock kernel finds its interrupt controllers, its way to power off, and the
- * device: LNRO0005 with a window and an interrupt.
+ * devices: each an LNRO0005 with a window and an interrupt.
  */
 #include "vmm/acpi.h"
 
@@ -13,7 +13,7 @@
 
 /* Bytes that grow. */
 struct bytes {
-    uint8_t at[512];
+    uint8_t at[1024];
     size_t len;
 };
 
@@ -48,29 +48,31 @@ static void put_package(struct bytes *b, const char *opcode, size_t oplen, const
     put(b, body->at, body->len);
 }
 
-static void put_resources(struct bytes *b, const struct acpi_device *device)
+static void put_resources(struct bytes *b, const struct machine_options *o, unsigned number)
 {
     struct bytes body = {.len = 0};
 
     put(&body, "\x0a\x17", 2); /* 23 bytes: */
     put(&body, "\x86\x09\x00\x01", 4);
-    put_le(&body, device->base, 4);
+    put_le(&body, o->base + (uint64_t)number * MACHINE_STEP, 4);
     put_le(&body, ANYHV_IOR_WINDOW, 4);
-    put(&body, device->level ? "\x89\x06\x00\x01\x01" : "\x89\x06\x00\x03\x01", 5);
-    put_le(&body, device->gsi, 4);
+    put(&body, o->level ? "\x89\x06\x00\x01\x01" : "\x89\x06\x00\x03\x01", 5);
+    put_le(&body, o->gsi + number, 4);
     put(&body, "\x79\x00", 2);
     put_package(b, "\x11", 1, &body);
 }
 
-static void put_device(struct bytes *b, const struct acpi_device *device)
+static void put_device(struct bytes *b, const struct machine_options *o, unsigned number)
 {
     struct bytes body = {.len = 0};
 
-    put(&body, "VIO0", 4);
+    put(&body, "VIO", 3);
+    put_le(&body, '0' + number, 1);
     put(&body, "\x08_HID\x0dLNRO0005", 15); /* with the string's end */
-    put(&body, "\x08_UID\x00", 6);
+    put(&body, "\x08_UID\x0a", 6);
+    put_le(&body, number, 1);
     put(&body, "\x08_CRS", 5);
-    put_resources(&body, device);
+    put_resources(&body, o, number);
     put_package(b, "\x5b\x82", 2, &body);
 }
 
@@ -100,13 +102,14 @@ static struct bytes table(size_t len)
     return b;
 }
 
-static void dsdt(const struct machine *m, uint64_t at, const struct acpi_device *device)
+static void dsdt(const struct machine *m, uint64_t at)
 {
     struct bytes b = table(HEADER), scope = {.len = 0};
 
     put(&b, "\x08_S5_\x12\x08\x04\x0a\x05\x0a\x05\x00\x00", 14);
     put(&scope, "_SB_", 4);
-    put_device(&scope, device);
+    for (unsigned i = 0; i < m->options.devices; i++)
+        put_device(&scope, &m->options, i);
     put_package(&b, "\x10", 1, &scope);
     finish(m, &b, "DSDT", 2, at);
 }
@@ -161,7 +164,7 @@ static void rsdp(const struct machine *m, uint64_t at, uint64_t xsdt_at)
     memcpy(machine_at(m, at, sizeof(b)), b, sizeof(b));
 }
 
-void acpi_write(const struct machine *m, const struct acpi_device *device)
+void acpi_write(const struct machine *m)
 {
     enum {
         XSDT = ACPI_TABLES + 0x100,
@@ -171,7 +174,7 @@ void acpi_write(const struct machine *m, const struct acpi_device *device)
     };
     struct bytes b = table(HEADER);
 
-    dsdt(m, DSDT, device);
+    dsdt(m, DSDT);
     fadt(m, FADT, DSDT);
     madt(m, MADT);
     put_le(&b, FADT, 8);

@@ -14,12 +14,6 @@ enum {
     ACPI_SLEEP = 0x20, /* in the second byte of the control register: powers off */
 };
 
-struct acpi_device {
-    uint64_t base;
-    uint32_t gsi;
-    bool level;
-};
-
-void acpi_write(const struct machine *m, const struct acpi_device *device);
+void acpi_write(const struct machine *m);
 
 #endif

@@ -269,10 +269,9 @@ static void go_back(struct machine *m, const struct snapshot *s)
     must(ioctl(m->vcpu, KVM_SET_REGS, &s->regs), "KVM_SET_REGS");
 }
 
-int linux_run(struct machine *m, const struct linux_options *o, const struct acpi_device *device)
+int linux_run(struct machine *m, const struct linux_options *o)
 {
     struct guest g = {.options = o};
-    int rc;
 
     m->port = port;
     m->priv = &g;
@@ -281,15 +280,13 @@ int linux_run(struct machine *m, const struct linux_options *o, const struct acp
     enter(m, &g.start);
     for (;;) {
         load(m, o);
-        acpi_write(m, device);
+        acpi_write(m);
         enter(m, &g.start);
         go_back(m, &g.start);
         machine_run(m);
         if (g.off)
             return 0;
-        rc = anyhv_vmm_reset(m->device);
-        if (rc)
-            machine_fail("the device does not reset: %s", strerror(-rc));
+        machine_reset(m);
         printf("\nvmm: the machine is reset\n");
         memset(&g.serial, 0, sizeof(g.serial));
         m->reset = false;

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 void machine_fail(const char *fmt, ...)
@@ -59,53 +60,120 @@ size_t machine_load(const struct machine *m, const char *path, uint64_t addr)
     return have;
 }
 
-/* KVM and the device have the same memory, from address 0. */
-static void share_memory(const struct machine *m)
-{
-    struct kvm_userspace_memory_region region = {.memory_size = m->size,
-                                                 .userspace_addr = (uintptr_t)m->ram};
-    int rc;
+enum slot {
+    SLOT_RAM,
+    SLOT_PLUG,
+};
 
-    must(ioctl(m->vm, KVM_SET_USER_MEMORY_REGION, &region), "KVM_SET_USER_MEMORY_REGION");
-    rc = anyhv_vmm_memory_add(m->device, 0, m->size, m->memfd, 0);
-    if (rc)
-        machine_fail("the device does not take the guest's memory: %s", strerror(-rc));
+static uint8_t *map(int fd, uint64_t size)
+{
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    if (at == MAP_FAILED)
+        machine_fail("mmap: %s", strerror(errno));
+    return at;
 }
 
+/* @size 0: no more. */
+static void give_kvm(const struct machine *m, enum slot slot, uint64_t addr, uint64_t size,
+                     const uint8_t *host)
+{
+    struct kvm_userspace_memory_region region = {.slot = slot,
+                                                 .guest_phys_addr = addr,
+                                                 .memory_size = size,
+                                                 .userspace_addr = (uintptr_t)host};
+
+    must(ioctl(m->vm, KVM_SET_USER_MEMORY_REGION, &region), "KVM_SET_USER_MEMORY_REGION");
+}
+
+/* KVM has it from address 0, and so have the devices. */
 static void make_memory(struct machine *m, uint64_t size)
 {
     m->size = size;
     m->memfd = memfd_create("guest", MFD_CLOEXEC);
     must(m->memfd, "memfd_create");
     must(ftruncate(m->memfd, (off_t)size), "ftruncate");
-    m->ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, m->memfd, 0);
-    if (m->ram == MAP_FAILED)
-        machine_fail("mmap: %s", strerror(errno));
+    m->ram = map(m->memfd, size);
+    give_kvm(m, SLOT_RAM, 0, size, m->ram);
 }
 
-/* ---- the device ---- */
-
-static void *tend(void *device)
+/* The guest has it first and longest: no device may see what the guest does not. */
+void machine_plug(struct machine *m, uint64_t addr, uint64_t size, int fd)
 {
-    anyhv_vmm_tend(device);
+    m->plugged = map(fd, size);
+    give_kvm(m, SLOT_PLUG, addr, size, m->plugged);
+    for (unsigned i = 0; i < m->options.devices; i++) {
+        int rc = anyhv_vmm_memory_add(m->devices[i].vmm, addr, size, fd, 0);
+
+        if (rc)
+            machine_fail("%s takes no more memory: %s", m->options.sockets[i], strerror(-rc));
+    }
+}
+
+void machine_unplug(struct machine *m, uint64_t addr, uint64_t size)
+{
+    for (unsigned i = 0; i < m->options.devices; i++) {
+        int rc = anyhv_vmm_memory_remove(m->devices[i].vmm, addr, size);
+
+        if (rc)
+            machine_fail("%s keeps memory: %s", m->options.sockets[i], strerror(-rc));
+    }
+    give_kvm(m, SLOT_PLUG, addr, 0, NULL);
+    munmap(m->plugged, size);
+}
+
+/* ---- the devices ---- */
+
+static void *tend(void *vmm)
+{
+    anyhv_vmm_tend(vmm);
     return NULL;
 }
 
-static void make_device(struct machine *m, const struct machine_options *o)
+static void make_device(struct machine *m, unsigned number)
 {
+    const struct machine_options *o = &m->options;
     const struct anyhv_vmm_options options = {
-        .path = o->device,
+        .path = o->sockets[number],
         .vm = m->vm,
-        .base = o->base,
-        .gsi = o->gsi,
+        .base = o->base + (uint64_t)number * MACHINE_STEP,
+        .gsi = o->gsi + number,
         .level = o->level,
         .posted = o->posted,
+        .gone = o->ones ? ANYHV_VMM_ONES : ANYHV_VMM_WAIT,
         .layout = o->info ? ANYHV_IOR_LAYOUT_INFO : ANYHV_IOR_LAYOUT_V3,
     };
-    int rc = anyhv_vmm_open(&m->device, &options);
+    struct machine_device *device = &m->devices[number];
+    int rc = anyhv_vmm_open(&device->vmm, &options);
 
     if (rc)
-        machine_fail("no device at %s: %s", o->device, strerror(-rc));
+        machine_fail("no device at %s: %s", options.path, strerror(-rc));
+    rc = anyhv_vmm_memory_add(device->vmm, 0, m->size, m->memfd, 0);
+    if (rc)
+        machine_fail("%s does not take the guest's memory: %s", options.path, strerror(-rc));
+    rc = anyhv_vmm_start(device->vmm);
+    if (rc)
+        machine_fail("%s does not start: %s", options.path, strerror(-rc));
+    rc = pthread_create(&device->tender, NULL, tend, device->vmm);
+    if (rc)
+        machine_fail("no thread: %s", strerror(rc));
+}
+
+static void free_device(struct machine_device *device)
+{
+    anyhv_vmm_stop(device->vmm);
+    pthread_join(device->tender, NULL);
+    anyhv_vmm_close(device->vmm);
+}
+
+void machine_reset(struct machine *m)
+{
+    for (unsigned i = 0; i < m->options.devices; i++) {
+        int rc = anyhv_vmm_reset(m->devices[i].vmm);
+
+        if (rc)
+            machine_fail("%s does not reset: %s", m->options.sockets[i], strerror(-rc));
+    }
 }
 
 /* ---- the machine ---- */
@@ -125,8 +193,8 @@ static void make_vcpu(struct machine *m)
 void machine_make(struct machine *m, const struct machine_options *o)
 {
     struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
-    int rc;
 
+    m->options = *o;
     m->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     must(m->kvm, "/dev/kvm");
     m->vm = ioctl(m->kvm, KVM_CREATE_VM, 0);
@@ -135,22 +203,15 @@ void machine_make(struct machine *m, const struct machine_options *o)
     must(ioctl(m->vm, KVM_CREATE_IRQCHIP, 0), "KVM_CREATE_IRQCHIP");
     must(ioctl(m->vm, KVM_CREATE_PIT2, &pit), "KVM_CREATE_PIT2");
     make_memory(m, o->memory);
-    make_device(m, o);
-    share_memory(m);
     make_vcpu(m);
-    rc = anyhv_vmm_start(m->device);
-    if (rc)
-        machine_fail("the device does not start: %s", strerror(-rc));
-    rc = pthread_create(&m->tender, NULL, tend, m->device);
-    if (rc)
-        machine_fail("no thread: %s", strerror(rc));
+    for (unsigned i = 0; i < o->devices; i++)
+        make_device(m, i);
 }
 
 void machine_free(struct machine *m)
 {
-    anyhv_vmm_stop(m->device);
-    pthread_join(m->tender, NULL);
-    anyhv_vmm_close(m->device);
+    for (unsigned i = 0; i < m->options.devices; i++)
+        free_device(&m->devices[i]);
     close(m->vcpu);
     close(m->vm);
     close(m->kvm);
@@ -160,15 +221,29 @@ void machine_free(struct machine *m)
 
 /* ---- running ---- */
 
+uint64_t machine_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 /* What nobody has reads as ones. */
 static void mmio(struct machine *m)
 {
     struct kvm_run *run = m->run;
+    uint64_t began = machine_now_ns(), took;
+    bool ours = false;
 
-    if (!anyhv_vmm_mmio(m->device, run->mmio.phys_addr, run->mmio.data, run->mmio.len,
-                        run->mmio.is_write) &&
-        !run->mmio.is_write)
+    for (unsigned i = 0; i < m->options.devices && !ours; i++)
+        ours = anyhv_vmm_mmio(m->devices[i].vmm, run->mmio.phys_addr, run->mmio.data, run->mmio.len,
+                              run->mmio.is_write);
+    if (!ours && !run->mmio.is_write)
         memset(run->mmio.data, 0xff, run->mmio.len);
+    took = machine_now_ns() - began;
+    if (took > m->longest_ns)
+        m->longest_ns = took;
 }
 
 static bool ports(struct machine *m)

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* The interrupt's way in; see guest/entry.S. */
 #define HANDLER (GUEST_CODE + 16)
@@ -139,34 +141,88 @@ static void make_level(struct machine *m)
         machine_fail("KVM_SET_IRQCHIP: %s", strerror(errno));
 }
 
+/* ---- what the guest asks of us ---- */
+
+struct micro {
+    int plug; /* the file of the memory that comes and goes; -1: none yet */
+    bool plugged;
+    uint64_t lap_ns[GUEST_LAPS + 1]; /* when each began; the last: when all were over */
+};
+
+static void set_plug(struct machine *m, enum guest_plug what)
+{
+    struct micro *micro = m->priv;
+
+    if (micro->plugged)
+        machine_unplug(m, GUEST_PLUG, GUEST_PLUG_SIZE);
+    micro->plugged = what != GUEST_PLUG_NONE;
+    if (what == GUEST_PLUG_NEW) {
+        if (micro->plug >= 0)
+            close(micro->plug);
+        micro->plug = memfd_create("plug", MFD_CLOEXEC);
+        if (micro->plug < 0 || ftruncate(micro->plug, GUEST_PLUG_SIZE) < 0)
+            machine_fail("no memory to plug: %s", strerror(errno));
+    }
+    if (micro->plugged)
+        machine_plug(m, GUEST_PLUG, GUEST_PLUG_SIZE, micro->plug);
+}
+
 static bool port(struct machine *m, uint16_t number, uint8_t *value, bool in)
 {
-    (void)m;
     if (in)
-        *value = 0xff;
+        *value =
+            number == GUEST_PORT_REVIVALS ? (uint8_t)anyhv_vmm_revivals(m->devices[0].vmm) : 0xff;
+    else if (number == GUEST_PORT_PLUG)
+        set_plug(m, *value);
+    else if (number == GUEST_PORT_LAP && *value <= GUEST_LAPS)
+        ((struct micro *)m->priv)->lap_ns[*value] = machine_now_ns();
     return number == GUEST_PORT_END && !in;
+}
+
+static void print_report(const struct machine *m, const struct guest_report *r, uint32_t bits)
+{
+    printf("micro-guest: bits=%u verdict=%u file=%.12s line=%u detail=%u requests=%u batches=%u "
+           "interrupts=%u strange=%u accesses=%u missing=%u ones=%u revivals=%u longest_ms=%u\n",
+           bits, r->verdict, r->file, r->line, r->detail, r->requests, r->batches, r->interrupts,
+           r->strange, r->accesses, r->missing, r->ones, anyhv_vmm_revivals(m->devices[0].vmm),
+           (unsigned)(m->longest_ns / 1000000));
+}
+
+/* Nanoseconds for each. */
+static void print_times(const struct micro *micro, uint32_t rounds)
+{
+    static const char *const names[GUEST_LAPS] = {"access", "kick", "request"};
+
+    printf("times:");
+    for (unsigned i = 0; i < GUEST_LAPS; i++)
+        printf(" %s=%.0f", names[i],
+               (double)(micro->lap_ns[i + 1] - micro->lap_ns[i]) / (rounds ? rounds : 1));
+    putchar('\n');
 }
 
 int micro_run(struct machine *m, const struct micro_options *o)
 {
     struct guest_orders *orders = machine_at(m, GUEST_ORDERS, sizeof(*orders));
     const struct guest_report *report = machine_at(m, GUEST_REPORT, sizeof(*report));
+    struct micro micro = {.plug = -1};
 
     machine_load(m, o->image, GUEST_CODE);
     *orders = (struct guest_orders){.program = o->program,
                                     .requests = o->requests,
                                     .seed = o->seed,
                                     .packed = o->packed,
-                                    .gaps = o->gaps};
-    if (o->level)
+                                    .gaps = o->gaps,
+                                    .rounds = o->rounds};
+    if (m->options.level)
         make_level(m);
     set_up(m, o->bits);
     m->port = port;
+    m->priv = &micro;
     machine_run(m);
-    printf("micro-guest: bits=%u verdict=%u line=%u detail=%u requests=%u batches=%u "
-           "interrupts=%u strange=%u accesses=%u missing=%u revivals=%u\n",
-           o->bits, report->verdict, report->line, report->detail, report->requests,
-           report->batches, report->interrupts, report->strange, report->accesses, report->missing,
-           anyhv_vmm_revivals(m->device));
+    if (micro.plug >= 0)
+        close(micro.plug);
+    if (o->program == GUEST_TIMES)
+        print_times(&micro, o->rounds);
+    print_report(m, report, o->bits);
     return report->verdict == GUEST_DONE ? 0 : 1;
 }

@@ -4,8 +4,8 @@
 #   micro_test.sh BIN_FOLDER
 #
 # Micro-guests in 16, 32 and 64-bit mode on /dev/kvm read from anyhv-rng-kvm-ioregionfd, checking every
-# byte and waiting for every interrupt; hostile ones; and one whose device process is killed again
-# and again. Reports TAP. Without a /dev/kvm that runs them it says SKIP, and why.
+# byte and waiting for every interrupt; hostile ones; some whose memory leaves and comes back; and some
+# whose device process is killed. Reports TAP. Without a /dev/kvm that runs them it says SKIP, and why.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/common.sh
@@ -66,21 +66,64 @@ hostile() {
     local ring=()
     [[ $2 != packed ]] || ring=(--packed)
     start_backend --simulate="$seed" --features="${2/split/-packed}" || return 1
-    micro "$1" --hostile "${ring[@]}" "${@:3}" && stop_backend TERM || return 1
+    micro "$1" --program=hostile "${ring[@]}" "${@:3}" && stop_backend TERM || return 1
     cat "$work/report"
     (($(says accesses) == 1548))
 }
 
-# killed RING: the stream comes from a pipe, so what a killed process had read and not answered is
-# missing, up to the 16 requests of a batch each time; nothing comes twice.
-killed() {
-    local ring=() kills=15 guest status=0
-    [[ $1 != packed ]] || ring=(--packed)
+# plugs BITS RING OPTION...: memory comes, leaves and comes back, under buffers and under a ring; one request
+# of each round is for a buffer that is not there.
+plugs() {
+    local ring=()
+    [[ $2 != packed ]] || ring=(--packed)
+    start_backend --simulate="$seed" --features="${2/split/-packed}" || return 1
+    micro "$1" --program=plugs --rounds=20 "${ring[@]}" "${@:3}" && stop_backend TERM || return 1
+    cat "$work/report"
+    (($(says requests) == 100)) && grep -q 'buffer at 0x100000 of 64 bytes is not in memory' "$work/backend.log"
+}
+
+# A stream from a pipe that outlives its readers: what a killed process had read and not answered is
+# missing, and nothing comes twice.
+open_stream() {
     compile cc "$here/../guest/rng/rng_stream.c" "$work/rng_stream"
     rm -f "$work/fifo" && mkfifo "$work/fifo"
     "${leash[@]}" "$work/rng_stream" "$seed" 0 4000000 >"$work/fifo" &
-    local source=$!
-    exec {open}<"$work/fifo" # the pipe outlives its readers
+    stream=$!
+    exec {fifo}<"$work/fifo"
+}
+
+close_stream() {
+    kill "$stream" 2>/dev/null
+    { wait "$stream" || true; } 2>/dev/null
+    exec {fifo}<&-
+}
+
+# gone OPTION...: half a second without a device process, under a guest that looks at a register.
+gone() {
+    local guest status=0
+    open_stream
+    start_backend --source="$work/fifo" || return 1
+    micro 64 --program=watches --rounds=1 --gaps=16 "$@" &
+    guest=$!
+    sleep 0.3
+    stop_backend KILL
+    sleep 0.5
+    start_backend --source="$work/fifo" || status=1
+    wait "$guest" || status=1
+    stop_backend TERM || status=1
+    close_stream
+    cat "$work/report"
+    ((status == 0)) && [[ $(says requests) == 32 && $(says revivals) == 1 ]]
+}
+
+gone_ones() { gone --ones && (($(says ones) > 100)); }
+gone_waits() { gone && (($(says ones) == 0 && $(says longest_ms) >= 200)); }
+
+# killed RING: up to the 16 requests of a batch are missing each time.
+killed() {
+    local ring=() kills=15 guest status=0
+    [[ $1 != packed ]] || ring=(--packed)
+    open_stream
     start_backend --source="$work/fifo" --features="${1/split/-packed}" || return 1
     micro 64 --requests=100000 --gaps=$((16 * kills)) "${ring[@]}" &
     guest=$!
@@ -92,9 +135,7 @@ killed() {
     done
     wait "$guest" || status=1
     stop_backend TERM || status=1
-    kill "$source" 2>/dev/null
-    { wait "$source" || true; } 2>/dev/null
-    exec {open}<&-
+    close_stream
     cat "$work/report"
     ((status == 0)) && [[ $(says requests) == 100000 ]] && (($(says revivals) >= kills / 3))
 }
@@ -121,6 +162,11 @@ checks=(
     "16 bits, packed, the other layout|reads 16 100 packed --info"
     "64 bits, hostile, split|hostile 64 split"
     "64 bits, hostile, packed, posted kicks|hostile 64 packed --posted"
+    "64 bits, memory leaves and comes back, split|plugs 64 split"
+    "64 bits, memory leaves and comes back, packed, posted kicks|plugs 64 packed --posted"
+    "32 bits, memory leaves and comes back|plugs 32 split"
+    "no device process: a register reads as ones|gone_ones"
+    "no device process: who reads a register waits|gone_waits"
     "device process killed while 64 bits read, split|killed split"
     "device process killed while 64 bits read, packed|killed packed"
 )

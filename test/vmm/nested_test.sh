@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-#   nested_test.sh BIN_FOLDER
+#   nested_test.sh PROGRAMS     (the folder of the back-end programs)
 #
-# A stock Debian kernel under real KVM reads from anyhv-rng-kvm-ioregionfd. It finds the device by ACPI
-# (LNRO0005) and has its own virtio_mmio and virtio-rng drivers. KVM is the kernel's own too: in a
-# machine that QEMU emulates with AMD's extensions, so it always runs. Reports TAP. In the one boot, with
-# packed rings, the device process is killed five times while the guest reads half a mebibyte; then the
-# guest resets its machine and reads a whole one, in halves: /init gives a read 20 seconds, and an
-# emulated processor that runs a hypervisor needs up to eight for a half.
+# A stock Debian kernel under real KVM uses devices, each served by a process of its own. It finds them by
+# ACPI (LNRO0005) and has its own virtio_mmio, virtio-rng and virtio_blk drivers. KVM is the kernel's own
+# too: in a machine that QEMU emulates with AMD's extensions, so it always runs. Reports TAP. In each of
+# two boots, with split and with packed rings, the device processes are killed in turn while the guest
+# reads numbers and writes and reads its disk; then it resets its machine, and does all of it again.
 #
-# The log is $ANYHV_BUILD/guest-logs/kvm.log.
+# A read of numbers is of half a mebibyte, and of it there are two: an emulated processor that runs a
+# hypervisor needs up to eight seconds for one, and the guest gives it 20.
+#
+# The logs are in $ANYHV_BUILD/guest-logs/kvm.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/common.sh
@@ -19,30 +21,44 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../scripts/lib/tap.sh"
 # shellcheck source=scripts/lib/apt.sh
 . "$here/../../scripts/lib/apt.sh"
-# shellcheck source=test/guest/image.sh
-. "$here/../guest/image.sh"
+# shellcheck source=test/guest/lib.sh
+. "$here/../guest/lib.sh"
+# shellcheck source=test/guest/rng/judge.sh
+. "$here/../guest/rng/judge.sh"
+# shellcheck source=test/guest/blk/judge.sh
+. "$here/../guest/blk/judge.sh"
 
-(($# == 1)) || die "usage: nested_test.sh BIN_FOLDER"
-bin=$1 seed=6385273 bytes=524288 timeout=150
-build=${ANYHV_BUILD:-$(anyhv_root)/build}
-log=$build/guest-logs/kvm.log
-work=$(mktemp -d "${TMPDIR:-/tmp}/anyhv-nested.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+(($# == 1)) || die "usage: nested_test.sh PROGRAMS"
+programs=$1 rng_bytes=524288 blk_size=1M timeout=150
+
+# What the guest has: a name, a program, its arguments.
+devices=(
+    "rng anyhv-rng-kvm-ioregionfd --source=/tmp/records"
+    "disk anyhv-blk-kvm-ioregionfd --image=/tmp/disk.image --serial=disk"
+    "readonly anyhv-blk-kvm-ioregionfd --image=/tmp/readonly.image --serial=readonly --read-only"
+)
+scenarios=rng.features,blk.features,blk.sum,rng.read,blk.churn,blk.readonly,blk.sum,rng.reboot
+
+# device_programs: each once.
+device_programs() { printf '%s\n' "${devices[@]}" | awk '{ print $2 }' | sort -u; }
 
 # The machine with KVM: programs and what they link, a kernel's modules, and the guest's kernel and image.
 build_outer() {
-    local kernel root=$work/root module library
-    local programs=("$bin/anyhv-rng-kvm-ioregionfd" "$bin/test/vmm/anyhv-test-vmm")
+    local kernel root=$work/root module library linked
+    mapfile -t linked < <(device_programs | sed "s|^|$programs/|")
+    linked+=("$programs/test/vmm/anyhv-test-vmm")
     kernel=$(kernel_folder x86_64)
     mkdir -p "$root"/{bin,dev,proc,tmp,modules,guest}
-    cp "$kernel/bin/busybox" "${programs[@]}" "$root/bin/"
+    cp "$kernel/bin/busybox" "${linked[@]}" "$root/bin/"
     ln -s busybox "$root/bin/sh"
-    compile cc "$here/../guest/rng/rng_stream.c" "$root/bin/rng_stream"
+    compile cc "$here_guest/rng/rng_stream.c" "$root/bin/rng_stream"
+    compile cc "$here_guest/blk/blk_check.c" "$root/bin/blk_check"
     install -m 755 "$here/nested_init" "$root/init"
+    printf '%s\n' "${devices[@]}" >"$root/devices"
     for module in irqbypass kvm kvm-amd; do
         cp "$(find "$kernel/lib/modules" -name "$module.ko")" "$root/modules/"
     done
-    ldd "${programs[@]}" | grep -o '/[^ ]*\.so[^ ]*' | sort -u | while read -r library; do
+    ldd "${linked[@]}" | grep -o '/[^ ]*\.so[^ ]*' | sort -u | while read -r library; do
         mkdir -p "$root$(dirname "$library")"
         cp -L "$library" "$root$library"
     done
@@ -51,7 +67,8 @@ build_outer() {
     (cd "$root" && find . | cpio --quiet -o -H newc --owner=0:0) >"$work/outer.cpio"
 }
 
-run_qemu() {
+# boot RING: the guest has the command line of the machine around it.
+boot() {
     local qemu
     qemu=$(qemu_folder)
     QEMU_MODULE_DIR=$(echo "$qemu"/usr/lib/*/qemu) \
@@ -60,49 +77,50 @@ run_qemu() {
         -accel tcg -machine q35 -cpu max -smp 1 -m 640M \
         -nodefaults -display none -serial stdio -no-reboot \
         -kernel "$(kernel_image x86_64)" -initrd "$work/outer.cpio" \
-        -append "console=ttyS0 quiet panic=-1 anyhv.ring=packed anyhv.guest: console=ttyS0 quiet panic=-1 \
-anyhv.test=rng.features,rng.read,rng.reboot,rng.read anyhv.rng.seed=$seed anyhv.rng.bytes=$bytes" </dev/null >"$log" 2>&1
+        -append "console=ttyS0 quiet panic=-1 anyhv.ring=$1 anyhv.test=$scenarios anyhv.blk.rounds=3 \
+anyhv.rng.seed=$rng_seed anyhv.rng.bytes=$rng_bytes anyhv.blk.seed=$blk_seed anyhv.blk.disk=disk \
+anyhv.blk.size=$blk_size" \
+        </dev/null >"$log" 2>&1 || tap_note "QEMU ended with $?"
+    tap_note "$case_name: took $((($(now_us) - began) / 1000000)) s; $(tr -d '\r' <"$log" |
+        sed -n 's/.*rng-check: ok.* \(took_ms\)/rng \1/p; s/.*blk-check: ok/blk/p' | tr '\n' ' ')"
 }
 
 # --- what the log must say --------------------------------------------------------------------------
 
-lines() { tr -d '\r' <"$log" | grep -c "$1" || true; }
-shows() { (($(lines "$1") >= ${2:-1})) || { tail -n 40 "$log" | tr -cd '\n\t -~' && return 1; }; }
+outer() { tr -d '\r' <"$log" | grep -c "^ANYHV-OUTER $1" || true; }
 
-# Bit 34 is VIRTIO_F_RING_PACKED.
-packed() {
-    local bits
-    bits=$(tr -d '\r' <"$log" | sed -n 's/^ANYHV-MARK rng.features bits=//p' | sed -n 1p)
-    [[ ${bits:32:1} == 1 && ${bits:34:1} == 1 ]]
+# Each at least thrice; and each time another one went on where it was, or was killed before it could.
+killed_often() {
+    local device kills
+    kills=$(outer kill)
+    for device in "${devices[@]}"; do
+        (($(outer "kill ${device%% *}") >= 3)) || return 1
+    done
+    (($(grep -c 'serving, where a predecessor was' "$log") * 10 >= kills * 8))
 }
 
-# All reads were right, and each goes on behind the one before.
-one_stream() {
-    tr -d '\r' <"$log" | awk '
-        BEGIN { last = -1 }
-        /^rng-check: ok / {
-            for (i = 1; i < NF; i++)
-                value[$i] = $(i + 1)
-            if (value["first"] <= last)
-                exit wrong = 1
-            last = value["last"]
-            reads++
-        }
-        END { exit wrong || reads != 3 }' || { shows nothing && return 1; }
+# An empty disk, what the boot before left, and what the device process then had in its file.
+disk_kept() {
+    local last
+    last=$(tr -d '\r' <"$log" | sed -n 's/^ANYHV-OUTER disk sha256=//p')
+    has_marks blk.churn blk.readonly && blk_sums 2 "$last" && ! grep -q 'I/O error' "$log"
 }
+
+reset_once() { (($(grep -c '^vmm: the machine is reset' "$log") == 1)); }
 
 fetch_guest x86_64 >&2
-mkdir -p "$(dirname "$log")"
+guests kvm
 build_outer
-begin=$SECONDS
-run_qemu || tap_note "QEMU ended with $?"
-tap_check "a machine with KVM" shows '^ANYHV-OUTER boot'
-tap_check "the guest's kernel finds the device by ACPI, with a packed ring" packed
-tap_check "the guest reads $bytes bytes, every record right" shows '^ANYHV-MARK rng.read '
-tap_check "meanwhile the device process is killed five times" shows '^ANYHV-OUTER kill' 5
-tap_check "and each time another one goes on where it was" shows 'serving, where a predecessor was' 5
-tap_check "the guest resets its machine" shows '^vmm: the machine is reset'
-tap_check "and reads again, in the same stream" one_stream
-tap_check "the guest powers off" shows '^ANYHV-OUTER done'
-tap_note "s=$((SECONDS - begin)) $(tr -d '\r' <"$log" | grep '^rng-check' | tr '\n' ' ')"
+for ring in split packed; do
+    guest_case "$ring"
+    boot "${ring/split/-packed}"
+    tap_check "$ring: a machine with KVM, and devices that the guest's kernel finds by ACPI" \
+        says has_marks boot rng.features blk.features
+    tap_check "$ring: the rings are those that were offered" says ring_is rng.features "$ring"
+    tap_check "$ring: the guest reads a mebibyte, every record right, over a reset" says rng_restarted 2
+    tap_check "$ring: its disks have what was written" says disk_kept
+    tap_check "$ring: meanwhile device processes are killed, $(outer kill) times" says killed_often
+    tap_check "$ring: the guest resets its machine" says reset_once
+    tap_check "$ring: the guest powers off" says grep -q '^ANYHV-OUTER done' "$log"
+done
 tap_end

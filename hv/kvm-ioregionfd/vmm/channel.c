@@ -3,14 +3,14 @@
 #include "vmm_private.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE_S 30 /* for an answer: a device may have to finish what it has in work */
-#define MAX_FDS    2
+#define MAX_FDS 2
 
 union control {
     struct cmsghdr align;
@@ -22,15 +22,16 @@ static const int results[] = {
     [ANYHV_IOR_MOMENT] = -EBUSY, [ANYHV_IOR_NORES] = -ENOSPC,
 };
 
-int anyhv_vmm_channel_connect(const char *path)
+int anyhv_vmm_channel_connect(const struct anyhv_vmm_options *options)
 {
-    struct timeval patience = {.tv_sec = PATIENCE_S};
+    const struct timeval patience = {.tv_sec = options->patience_ms / 1000,
+                                     .tv_usec = options->patience_ms % 1000 * 1000};
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     int fd, rc;
 
-    if (strlen(path) >= sizeof(addr.sun_path))
+    if (strlen(options->path) >= sizeof(addr.sun_path))
         return -ENAMETOOLONG;
-    memcpy(addr.sun_path, path, strlen(path));
+    memcpy(addr.sun_path, options->path, strlen(options->path));
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
@@ -110,12 +111,23 @@ static int receive(int socket, struct anyhv_ior_message *m, int *fd)
             continue;
         if (n <= 0) {
             anyhv_vmm_fd_close(fd);
-            return -ECONNRESET;
+            return n < 0 && errno == EAGAIN ? -ETIMEDOUT : -ECONNRESET;
         }
         take_fd(&msg, fd);
         have += (size_t)n;
     }
     return 0;
+}
+
+bool anyhv_vmm_channel_ended(const struct anyhv_vmm_options *options, int socket)
+{
+    struct pollfd peer = {.fd = socket};
+    int n;
+
+    do {
+        n = poll(&peer, 1, (int)options->patience_ms);
+    } while (n < 0 && errno == EINTR);
+    return n > 0;
 }
 
 /* The answer is in *@m, its descriptor in *@answer_fd unless that is NULL. */

@@ -11,7 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define AGAIN_MS 10 /* between looks for a successor */
+#define AGAIN_MS    10    /* between looks for a successor */
+#define PATIENCE_MS 30000 /* a device may have to finish what it has in work */
 
 void anyhv_vmm_fd_close(int *fd)
 {
@@ -50,7 +51,7 @@ static int meet(struct anyhv_vmm *vmm)
 {
     int rc;
 
-    vmm->socket = anyhv_vmm_channel_connect(vmm->options.path);
+    vmm->socket = anyhv_vmm_channel_connect(&vmm->options);
     if (vmm->socket < 0)
         return vmm->socket;
     rc = anyhv_vmm_channel_hello(vmm, vmm->socket);
@@ -67,6 +68,8 @@ int anyhv_vmm_open(struct anyhv_vmm **out, const struct anyhv_vmm_options *optio
     vmm->options = *options;
     if (!vmm->options.layout)
         vmm->options.layout = ANYHV_IOR_LAYOUT_V3;
+    if (!vmm->options.patience_ms)
+        vmm->options.patience_ms = PATIENCE_MS;
     vmm->socket = vmm->state = vmm->wire = vmm->irq = vmm->resample = vmm->stop = -1;
     pthread_mutex_init(&vmm->control, NULL);
     pthread_mutex_init(&vmm->lock, NULL);
@@ -142,7 +145,7 @@ static void gone(struct anyhv_vmm *vmm)
         vmm->life = VMM_GONE;
 }
 
-/* The device serves from now on; @wire becomes ours. */
+/* The device serves from now on; @wire becomes ours. With control: it knows all the memory. */
 static void served(struct anyhv_vmm *vmm, int wire)
 {
     pthread_mutex_lock(&vmm->lock);
@@ -160,11 +163,10 @@ int anyhv_vmm_start(struct anyhv_vmm *vmm)
 
     pthread_mutex_lock(&vmm->control);
     rc = life_of(vmm) == VMM_NEW ? anyhv_vmm_channel_start(vmm, vmm->socket, &wire) : -EBUSY;
+    if (!rc)
+        served(vmm, wire);
     pthread_mutex_unlock(&vmm->control);
-    if (rc)
-        return rc;
-    served(vmm, wire);
-    return anyhv_vmm_kvm_wire(vmm);
+    return rc ? rc : anyhv_vmm_kvm_wire(vmm);
 }
 
 void anyhv_vmm_stop(struct anyhv_vmm *vmm)
@@ -192,7 +194,7 @@ static bool stopped(const struct anyhv_vmm *vmm, int ms)
 
 static int revive(struct anyhv_vmm *vmm)
 {
-    int socket = anyhv_vmm_channel_connect(vmm->options.path), wire, rc;
+    int socket = anyhv_vmm_channel_connect(&vmm->options), wire, rc;
 
     if (socket < 0)
         return socket;
@@ -205,13 +207,11 @@ static int revive(struct anyhv_vmm *vmm)
     } else {
         anyhv_vmm_fd_close(&vmm->socket);
         vmm->socket = socket;
+        served(vmm, wire);
+        __atomic_add_fetch(&vmm->revivals, 1, __ATOMIC_RELAXED);
     }
     pthread_mutex_unlock(&vmm->control);
-    if (rc)
-        return rc;
-    served(vmm, wire);
-    __atomic_add_fetch(&vmm->revivals, 1, __ATOMIC_RELAXED);
-    return 0;
+    return rc;
 }
 
 uint32_t anyhv_vmm_revivals(struct anyhv_vmm *vmm)
@@ -249,15 +249,23 @@ int anyhv_vmm_tend(struct anyhv_vmm *vmm)
 
 /* ---- memory and reset ---- */
 
-/* Of a message that could not be delivered: a successor will be told all that there is. */
+/*
+ * What became of a message. If the sockets are good for nothing more, both end, so that the device
+ * process notices if it lives; whoever comes next is told all that there is. That is as good as
+ * having been delivered where the process was gone already.
+ */
 static int unless_gone(struct anyhv_vmm *vmm, int rc)
 {
-    if (rc != -ECONNRESET)
+    if (rc != -ECONNRESET && rc != -ETIMEDOUT && rc != -EPROTO)
         return rc;
+    /* Only our half: its own tells when it has let go. */
+    shutdown(vmm->socket, SHUT_WR);
+    /* Without the lock: a vCPU that waits for an answer has it. */
+    shutdown(vmm->wire, SHUT_RDWR);
     pthread_mutex_lock(&vmm->lock);
     gone(vmm);
     pthread_mutex_unlock(&vmm->lock);
-    return 0;
+    return rc == -ECONNRESET ? 0 : rc;
 }
 
 static int add(struct anyhv_vmm *vmm, const struct vmm_memory *memory)
@@ -300,6 +308,8 @@ static int drop(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size)
         return -ENOENT;
     if (life_of(vmm) == VMM_SERVED)
         rc = unless_gone(vmm, anyhv_vmm_channel_remove(vmm->socket, &vmm->memory[i]));
+    else if (life_of(vmm) == VMM_GONE && !anyhv_vmm_channel_ended(&vmm->options, vmm->socket))
+        rc = -ETIMEDOUT;
     if (rc)
         return rc;
     close(vmm->memory[i].fd);

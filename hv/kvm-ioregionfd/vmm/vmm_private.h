@@ -44,8 +44,14 @@ struct anyhv_vmm {
     uint32_t revivals;
 };
 
-/* ---- channel.c: the handshake; 0 or -errno, -ECONNRESET: the device process is gone ---- */
-int anyhv_vmm_channel_connect(const char *path);
+/*
+ * ---- channel.c: the handshake; 0 or -errno. Of these -ECONNRESET, -ETIMEDOUT and -EPROTO mean
+ * that the socket is good for nothing more: the device process is gone, silent, or says nonsense.
+ * ----
+ */
+int anyhv_vmm_channel_connect(const struct anyhv_vmm_options *options);
+/* Has the device process hung up, and therefore nothing of the guest's any more? Waits for it. */
+bool anyhv_vmm_channel_ended(const struct anyhv_vmm_options *options, int socket);
 /* HELLO; fills device_id and queues. */
 int anyhv_vmm_channel_hello(struct anyhv_vmm *vmm, int socket);
 int anyhv_vmm_channel_add(int socket, const struct vmm_memory *memory);

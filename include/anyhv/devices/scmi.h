@@ -225,6 +225,7 @@ struct anyhv_scmi {
     struct anyhv_scmi_agent *agent;
     uint32_t order;
     bool started;
+    bool behind; /* events and buffers are left: the next tick goes on */
     struct anyhv_scmi_event delayed[ANYHV_SCMI_DELAYED], notice[ANYHV_SCMI_NOTICES];
     struct anyhv_scmi_counters counters;
 };

@@ -13,6 +13,12 @@
 #   i2c.wedge      a bus that hangs, and one that does not
 #   i2c.tree       nobody has to tell it what is on the bus
 #   i2c.rebind     takes the driver away in the middle of transfers, gives it back, reads on
+#
+# User-Mode Linux alone, as the host of another back end: i2c.program is one outside (see transfer.c), which
+# runs in here with the files of that machine, and the devices of this one.
+#
+#   i2c.stub       on an adapter that knows SMBus only, i2c-stub: what a guest writes, the host reads
+#   i2c.circle     on our own adapter, which knows all transfers: whose guest this kernel is, too
 
 i2c_up() {
     wait_for i2c-virtio bound_device i2c_virtio
@@ -150,4 +156,68 @@ i2c_rebind() {
     wait_for at24 test -e "$eeprom"
     cmp /tmp/before "$eeprom" || fail reason=content
     mark i2c.rebound
+}
+
+# --- as a host ---
+
+# back_end OPTION... GROUP...
+back_end() {
+    if [ ! -d /outside ]; then
+        mkdir /outside
+        mount -t hostfs -o ro,/ none /outside
+        mount -o bind /dev /outside/dev
+        mount -o bind /sys /outside/sys
+    fi
+    chroot /outside "$(setting i2c.program none)" "$@"
+}
+
+stub_up() {
+    [ -d /sys/module/i2c_stub ] || insmod /modules/i2c-stub.ko chip_addr=0x40,0x41,0x42
+    stub_bus=$(grep -l "SMBus stub driver" /sys/class/i2c-dev/i2c-*/name | sed 's/[^0-9]*2c-dev.i2c-//; s/.name//')
+    wait_for i2c-dev test -c "/dev/i2c-$stub_bus"
+}
+
+# on_stub WANTED GROUP...: what the back end says.
+on_stub() {
+    wanted=$1
+    shift
+    is_said "$wanted" back_end --device="SMBus stub driver:0x40,0x42" "$@"
+}
+
+i2c_stub() {
+    stub_up
+    on_stub "ok" w40=10a5
+    is_said 0xa5 i2cget -y "$stub_bus" 0x40 0x10
+    on_stub "ok" w40=11cdab
+    is_said 0xabcd i2cget -y "$stub_bus" 0x40 0x11 w
+    on_stub "ok" w40=2001020304
+    is_said 0x01 i2cget -y "$stub_bus" 0x40 0x20
+    is_said 0x04 i2cget -y "$stub_bus" 0x40 0x23
+    is_said "" i2cset -y "$stub_bus" 0x42 0x30 0x77
+    is_said "" i2cset -y "$stub_bus" 0x42 0x31 0x1234 w
+    on_stub "ok 77 ok 3412 ok 0000" w42=30,r42=1 w42=31,r42=2 w42=80,r42=2
+    on_stub "ok 77" w42=30 r42=1   # the pointer is the chip's
+    on_stub "ok ok" w40= r40=0     # zero-length requests
+    on_stub "error ok" w41=10a5 w40=10a5 # a chip, but not for guests
+    on_stub "error error error ok a5" w40=10,r40=1,r40=1 w40=10,r40=1 # no word of SMBus's
+    echo 24c02 0x42 >"/sys/class/i2c-dev/i2c-$stub_bus/device/new_device"
+    is_refused back_end --device="$stub_bus:0x42" w42=30,r42=1
+    grep -q "0x42 belongs to a driver" /tmp/output || fail "said='$(cat /tmp/output)'"
+    mark i2c.stub
+}
+
+i2c_circle() {
+    i2c_up
+    stub_up
+    device=--device=/dev/i2c-$i2c_bus:0x20,0x48,0x50
+    is_said "ok 1580 ok 1580" back_end "$device" w48=00,r48=2,w48=00,r48=2
+    is_said "ok" back_end "$device" w50=20deadbeef
+    wait_for the-write-cycle i2cget -y "$i2c_bus" 0x50 0x20
+    is_said "0xde 0xad 0xbe 0xef" transfer w1@0x50 0x20 r4
+    is_said "ok deadbeef ok be" back_end "$device" w50=20,r50=4 w50=22,r50=1
+    is_said "ok ok error error" back_end "$device" w20=0102 w20=01,w20=010203,w20=01
+    is_said "ok ok 1580 ok 5a" back_end "$device" --device="$stub_bus:0x40" \
+        w40=105a w48=00,r48=2 w40=10,r40=1
+    is_refused back_end --device="$i2c_bus:0xa050"
+    mark i2c.circle
 }

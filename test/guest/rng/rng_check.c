@@ -6,9 +6,10 @@
  *
  *     -s SEED  the stream must have this seed (otherwise the first record names it)
  *     -n SEED  another back end takes over in the middle, whose stream has this seed: from some
- * record on it must be that stream, from its beginning -o       others are served from the stream,
- * too: any number of records may be missing -u       read until the device goes away (ENODEV)
- * instead of BYTES bytes; at least BYTES must have been read by then
+ *              record on it must be that stream, from its beginning
+ *     -o       others are served from the stream, too: any number of records may be missing
+ *     -u       read until the device goes away (ENODEV) instead of BYTES bytes; at least BYTES must
+ *              have been read by then
  *
  * The device hands out 64-byte records (rng_record.h). What becomes of them in Linux:
  *

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
 #
-# What a guest does with the entropy device. Settings: rng.seed, rng.bytes; rng.check, more options for
+# What a guest does with the entropy device. Settings: rng.seed, rng.bytes; rng.options, of
 # rng_check, with ':' for a space.
 #
 #   rng.features   says what the driver has negotiated
@@ -11,14 +11,14 @@
 
 rng_seed=$(setting rng.seed 1)
 rng_bytes=$(setting rng.bytes 1048576)
-rng_check=$(setting rng.check "" | tr ':' ' ')
+rng_options=$(setting rng.check "" | tr ':' ' ')
 
 # read_and_check MARK: reads from the device and proves the bytes; the report is in /tmp/report.
 # That takes less than a second, unless no bytes come.
 read_and_check() {
     begin=$(now_ms)
     # shellcheck disable=SC2086 # options are words
-    limited rng_check -s "$rng_seed" $rng_check /dev/hwrng "$rng_bytes" >/tmp/report
+    limited rng_check -s "$rng_seed" $rng_options /dev/hwrng "$rng_bytes" >/tmp/report
     status=$?
     end=$(now_ms)
     cat /tmp/report

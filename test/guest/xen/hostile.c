@@ -6,7 +6,10 @@
  *
  * BASE is the guest-physical address of its registers, which no driver may hold. After each thing
  * that a driver must not do the device is reset and asked for a record of the stream SEED, which
- * has to come and be right. Prints what it did; exit code 0 if the device stood it all.
+ * has to come and be right. Of a device that wants grants it gets no record, for it has no memory
+ * to show; there each ring that it invents has to be refused.
+ *
+ * Prints what it did; exit code 0 if the device stood it all.
  */
 #include "devices/rng/rng_record.h"
 #include "devmem.h"
@@ -197,21 +200,8 @@ static void resets_in_between(void)
         expect_record(name);                             \
     } while (0)
 
-int main(int argc, char **argv)
+static void misuse_all(void)
 {
-    if (argc != 3) {
-        fprintf(stderr, "usage: hostile BASE SEED\n");
-        return 2;
-    }
-    setvbuf(stdout, NULL, _IOLBF, 0); /* what was said last, if this is the end of us */
-    seed = strtoull(argv[2], NULL, 0);
-    window = strtoull(argv[1], NULL, 0);
-    devmem_registers(&mmio, window);
-    devmem_memory(&mem, DEVMEM_PAGE);
-    if (drv_mmio_probe(&mmio) != 4) {
-        printf("hostile: FAILED: no entropy device at %s\n", argv[1]);
-        return 1;
-    }
     boot();
     CASE("nothing bad", (void)0);
     CASE("every register", every_register());
@@ -226,6 +216,67 @@ int main(int argc, char **argv)
     CASE("a buffer in the ring", buffer_is_the_ring());
     CASE("kicks of anything", kicks_of_anything());
     CASE("resets in between", resets_in_between());
+}
+
+/* ---- a device that wants grants ---- */
+
+static void expect_refusal(uint64_t desc, uint64_t driver, uint64_t device)
+{
+    const struct drv_queue_setup setup = {desc, driver, device, RING};
+    struct drv_transport *t = &mmio.transport;
+
+    printf("hostile: case %u: rings at 0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64 "\n", ++cases,
+           desc, driver, device);
+    if (!drv_negotiate(t, DRV_F_ACCESS_PLATFORM)) {
+        printf("hostile: FAILED: no set-up, status 0x%x\n", t->ops->status(t));
+        exit(1);
+    }
+    t->ops->queue_setup(t, 0, &setup);
+    drv_ready(t);
+    t->ops->kick(t, 0, 0);
+    if (t->ops->status(t) & DRV_S_NEEDS_RESET)
+        return;
+    printf("hostile: FAILED: not refused\n");
+    exit(1);
+}
+
+/* Numbers of grants that nobody gave, that there cannot be, and addresses that are no grants. */
+static void invent_grants(void)
+{
+    static const uint64_t numbers[] = {1000,       0xffff,     0x7fffffff,
+                                       0xffffffff, 1ull << 32, 1ull << 50};
+
+    for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        uint64_t at = (1ull << 63) | numbers[i] << 12;
+
+        expect_refusal(at, at + 1024, at + 2048);
+        expect_refusal(at + 4080, at + 4096, at + 8192);
+    }
+    for (unsigned i = 0; i < 8; i++)
+        expect_refusal(nowhere(i) & ~15ull, nowhere(i) & ~15ull, nowhere(i) & ~15ull);
+    expect_refusal(0x40000000, 0x40001000, 0x40002000); /* memory, but of the guest alone */
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3) {
+        fprintf(stderr, "usage: hostile BASE SEED\n");
+        return 2;
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0); /* what was said last, if this is the end of us */
+    seed = strtoull(argv[2], NULL, 0);
+    window = strtoull(argv[1], NULL, 0);
+    devmem_registers(&mmio, window);
+    if (drv_mmio_probe(&mmio) != 4) {
+        printf("hostile: FAILED: no entropy device at %s\n", argv[1]);
+        return 1;
+    }
+    if (mmio.transport.ops->offered(&mmio.transport) & DRV_F_ACCESS_PLATFORM) {
+        invent_grants();
+    } else {
+        devmem_memory(&mem, DEVMEM_PAGE);
+        misuse_all();
+    }
     mmio.transport.ops->reset(&mmio.transport);
     printf("hostile: ok %u cases\n", cases);
     return 0;

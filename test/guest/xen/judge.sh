@@ -43,7 +43,8 @@ replaced() {
 granting() {
     local bits
     bits=$(of granting value rng.features bits)
-    of granting reads split && [[ ${bits:33:1} == 1 ]] && of rng said 'memory by grants'
+    of granting reads split && [[ ${bits:33:1} == 1 ]] && of rng said 'memory by grants' &&
+        of granting has_marks xen.hostile && of granting said '^hostile: ok'
 }
 
 by_hand() { of by-hand reads split && of dom0 has_marks scenario-by_hand; }

@@ -64,7 +64,7 @@ test_aarch64() {
     tap_empty "these back ends end cleanly, too" complaints
 
     box grants grants
-    tap_check "a guest shows its memory by grants" says granting
+    tap_check "a guest shows its memory by grants, invented ones are refused" says granting
     tap_check "and reads on when the back end is killed" says replaced KILL 137 -grants
     tap_check "a restricted process, too" says alone alone-grants
     tap_empty "the back end ends cleanly, with grants" complaints

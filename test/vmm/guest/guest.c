@@ -1,48 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The micro-guest: the test driver on a processor without anything else. It reads numbered records
- * in batches, waits for the interrupt of each, and checks every byte; or it does what no driver
- * does, and then reads on.
+ * in batches, waits for the interrupt of each, and checks every byte; the other programs have a
+ * file each.
  */
+#include "vmm/guest/guest.h"
+
 #include "devices/rng/rng_record.h"
-#include "driver/driver.h"
-#include "vmm/guest/cpu.h"
 
-#define BATCH      16u
-#define RING       32u
-#define SPINS      4000000u /* without an interrupt: it is lost */
+#define SPINS 4000000u /* without an interrupt: it is lost */
 
-#define FAIL(what) fail(__LINE__, (uint32_t)(what))
-#define CHECK(condition, what) \
-    do {                       \
-        if (!(condition))      \
-            FAIL(what);        \
-    } while (0)
+volatile uint32_t guest_interrupts;
+struct drv_mmio guest_mmio;
+struct drv_mem guest_mem;
+struct drv_ring guest_ring;
 
-static volatile uint32_t interrupts, strange;
-
-static struct drv_mmio mmio;
-static struct drv_mem mem;
-static struct drv_ring ring;
+static volatile uint32_t strange;
 static struct drv_slot slots[RING];
 static uint64_t next_record;
 static uint64_t buffers;
 
-/* At GUEST_ORDERS and GUEST_REPORT, says the linker script. */
-extern const volatile struct guest_orders guest_orders;
-extern volatile struct guest_report guest_report;
-
 static void end(enum guest_verdict verdict)
 {
-    guest_report.interrupts = interrupts;
+    guest_report.interrupts = guest_interrupts;
     guest_report.strange = strange;
     guest_report.verdict = verdict;
     for (;;)
         cpu_out(GUEST_PORT_END, (uint8_t)verdict);
 }
 
-static void fail(uint32_t line, uint32_t detail)
+void guest_fail(const char *file, uint32_t line, uint32_t detail)
 {
+    const char *name = file;
+
+    for (; *file; file++)
+        if (*file == '/')
+            name = file + 1;
+    for (unsigned i = 0; name[i] && i < sizeof(guest_report.file) - 1; i++)
+        guest_report.file[i] = name[i];
     guest_report.line = line;
     guest_report.detail = detail;
     end(GUEST_FAILED);
@@ -101,15 +96,15 @@ void guest_interrupt(void)
         cpu_write(DRV_MMIO_INTERRUPT_ACK, 4, pending);
     else
         strange++;
-    interrupts++;
+    guest_interrupts++;
     cpu_out(0x20, 0x20);
 }
 
-static void wait_interrupt(uint32_t before)
+void guest_wait_interrupt(uint32_t before)
 {
     uint32_t spins = 0;
 
-    while (interrupts == before) {
+    while (guest_interrupts == before) {
         CHECK(spins++ < SPINS, cpu_read(DRV_MMIO_INTERRUPT_STATUS, 4));
         cpu_pause();
     }
@@ -127,43 +122,37 @@ static int access_register(void *ctx, uint32_t off, unsigned size, bool write, u
     return 0;
 }
 
-static void bring_up(void)
+void guest_bring_up(struct drv_mem *rings)
 {
     struct drv_ring_config config = {.size = RING, .slots = slots};
     uint64_t features = guest_orders.packed ? DRV_F_PACKED : 0;
 
-    drv_mem_init(&mem, (void *)(uintptr_t)GUEST_WINDOW, GUEST_WINDOW,
+    drv_mem_init(&guest_mem, (void *)(uintptr_t)GUEST_WINDOW, GUEST_WINDOW,
                  GUEST_WINDOW_END - GUEST_WINDOW);
-    drv_mmio_init(&mmio, access_register, NULL);
-    CHECK(drv_mmio_probe(&mmio) == 4, drv_mmio_read(&mmio, DRV_MMIO_DEVICE_ID));
-    CHECK(drv_negotiate(&mmio.transport, features), 0);
-    CHECK((mmio.transport.features & features) == features, 0);
+    drv_mmio_init(&guest_mmio, access_register, NULL);
+    CHECK(drv_mmio_probe(&guest_mmio) == 4, drv_mmio_read(&guest_mmio, DRV_MMIO_DEVICE_ID));
+    CHECK(drv_negotiate(&guest_mmio.transport, features), 0);
+    CHECK((guest_mmio.transport.features & features) == features, 0);
     config.packed = guest_orders.packed;
-    CHECK(drv_ring_init(&ring, &mem, &config), 0);
-    buffers = drv_alloc(&mem, (uint64_t)BATCH * RNG_RECORD_SIZE, 64);
+    CHECK(drv_ring_init(&guest_ring, rings ? rings : &guest_mem, &config), 0);
+    buffers = drv_alloc(&guest_mem, (uint64_t)BATCH * RNG_RECORD_SIZE, 64);
     CHECK(buffers != DRV_NO_ADDR, 0);
-    CHECK(drv_queue_setup(&mmio.transport, 0, &ring), 0);
-    drv_ready(&mmio.transport);
+    CHECK(drv_queue_setup(&guest_mmio.transport, 0, &guest_ring), 0);
+    drv_ready(&guest_mmio.transport);
 }
 
-static void offer(uint32_t token)
+void guest_offer(uint32_t token)
 {
     const struct drv_buf in = {buffers + token * RNG_RECORD_SIZE, RNG_RECORD_SIZE};
     const struct drv_chain chain = {.in = &in, .nin = 1, .direct = DRV_DIRECT, .token = token};
 
-    CHECK(drv_ring_add(&ring, &chain) >= 0, token);
+    CHECK(drv_ring_add(&guest_ring, &chain) >= 0, token);
 }
 
-/*
- * Records come in the order of the requests, and none twice. What a reset dropped may be missing
- * before the first, and what a killed device process had read and not answered, anywhere.
- */
-static void check_record(const struct drv_used *used, bool first)
+void guest_check_record(const uint8_t *record, bool first)
 {
-    const uint8_t *record = drv_ptr(&mem, buffers + used->token * RNG_RECORD_SIZE, RNG_RECORD_SIZE);
     uint64_t index;
 
-    CHECK(used->len == RNG_RECORD_SIZE, used->len);
     CHECK(rng_record_check(record, guest_orders.seed, &index), index);
     CHECK(index >= next_record, index);
     if (!first)
@@ -172,146 +161,57 @@ static void check_record(const struct drv_used *used, bool first)
     next_record = index + 1;
 }
 
-/* @count requests, one kick, one interrupt. */
-static void batch(uint32_t count, bool first)
+static void check_answer(const struct drv_used *used, bool first)
 {
-    uint32_t before = interrupts, got = 0;
+    CHECK(used->len == RNG_RECORD_SIZE, used->len);
+    guest_check_record(
+        drv_ptr(&guest_mem, buffers + used->token * RNG_RECORD_SIZE, RNG_RECORD_SIZE), first);
+}
+
+void guest_batch(uint32_t count, bool first)
+{
+    uint32_t before = guest_interrupts, got = 0;
     struct drv_used used;
 
     for (uint32_t i = 0; i < count; i++)
-        offer(i);
-    CHECK(drv_submit(&mmio.transport, 0, &ring), 0);
+        guest_offer(i);
+    CHECK(drv_submit(&guest_mmio.transport, 0, &guest_ring), 0);
     while (got < count) {
-        wait_interrupt(before);
-        before = interrupts;
-        while (drv_ring_get(&ring, &used)) {
-            check_record(&used, first);
+        guest_wait_interrupt(before);
+        before = guest_interrupts;
+        while (drv_ring_get(&guest_ring, &used)) {
+            check_answer(&used, first);
             first = false;
             got++;
         }
     }
-    CHECK(ring.fault == DRV_FAULT_NONE, ring.fault);
+    CHECK(guest_ring.fault == DRV_FAULT_NONE, guest_ring.fault);
     guest_report.requests += count;
     guest_report.batches++;
 }
 
 static void reads(void)
 {
-    bring_up();
+    guest_bring_up(NULL);
     for (uint32_t done = 0; done < guest_orders.requests;) {
         uint32_t left = guest_orders.requests - done, count = left < BATCH ? left : BATCH;
 
-        batch(count, done == 0);
+        guest_batch(count, done == 0);
         done += count;
-    }
-}
-
-/* ---- what no driver does ---- */
-
-/* After each of these the device works for who brings it up again. */
-static void alive(void)
-{
-    bring_up();
-    batch(3, true);
-}
-
-/* Every offset and width, in and around the window, straddling all borders. */
-static void odd_accesses(void)
-{
-    for (uint32_t off = 0; off < 0x204; off++) {
-        for (unsigned size = 1; size <= 4; size *= 2) {
-            cpu_read(off, size);
-            guest_report.accesses++;
-            if (off != DRV_MMIO_STATUS || size != 4) /* that one would be a reset, or DRIVER_OK */
-                cpu_write(off, size, 0xffffffff);
-#if MODE == 64
-            if (size == 4) {
-                cpu_read64(off);
-                cpu_write64(off, UINT64_MAX);
-            }
-#endif
-        }
-    }
-}
-
-static void kick_storm(void)
-{
-    bring_up();
-    for (uint32_t i = 0; i < 2000; i++)
-        cpu_write(DRV_MMIO_QUEUE_NOTIFY, 4, i % 7 ? 0 : i);
-    batch(BATCH, true);
-    for (uint32_t size = 1; size <= 2; size++)
-        cpu_write(DRV_MMIO_QUEUE_NOTIFY, size, 0);
-    batch(BATCH, false);
-}
-
-/* Rings in no memory, in the registers, at odd places, of odd sizes. */
-static void bad_queues(void)
-{
-    static const struct drv_queue_setup setups[] = {
-        {0xfffffffffffff000, 0xfffffffffffff000, 0xfffffffffffff000, 32},
-        {GUEST_DEVICE, GUEST_DEVICE, GUEST_DEVICE, 32},
-        {GUEST_WINDOW + 1, GUEST_WINDOW + 0x1001, GUEST_WINDOW + 0x2001, 32},
-        {GUEST_MEMORY - 16, GUEST_WINDOW, GUEST_WINDOW, 32},
-        {GUEST_WINDOW, GUEST_WINDOW, GUEST_WINDOW, 0},
-        {GUEST_WINDOW, GUEST_WINDOW, GUEST_WINDOW, 65535},
-    };
-
-    for (unsigned i = 0; i < sizeof(setups) / sizeof(setups[0]); i++) {
-        CHECK(drv_negotiate(&mmio.transport, 0), i);
-        CHECK(!mmio.transport.ops->queue_setup(&mmio.transport, 0, &setups[i]), i);
-        drv_ready(&mmio.transport);
-        cpu_write(DRV_MMIO_QUEUE_NOTIFY, 4, 0);
-    }
-    CHECK(drv_negotiate(&mmio.transport, 0), 0);
-    CHECK(!mmio.transport.ops->queue_setup(&mmio.transport, 1, &setups[0]), 0);
-}
-
-/* Descriptors that are loops, lead nowhere, or stand outside the table. Split rings only. */
-static void bad_descriptors(void)
-{
-    if (guest_orders.packed)
-        return;
-    for (uint16_t i = 0; i < 8; i++) {
-        bring_up();
-        drv_split_desc(&mem, ring.desc, 0, i & 1 ? 0xfffffffffffffff0 : GUEST_DEVICE, 64,
-                       DRV_DESC_WRITE | (i & 2 ? DRV_DESC_NEXT : 0), i & 4 ? 0 : 0xffff);
-        drv_split_avail(&ring, 0, i == 7 ? 0x8000 : 0);
-        drv_split_set_idx(&ring, i == 6 ? 0x7fff : 1);
-        cpu_write(DRV_MMIO_QUEUE_NOTIFY, 4, 0);
-    }
-}
-
-static void resets(void)
-{
-    for (uint32_t i = 0; i < 50; i++) {
-        bring_up();
-        for (uint32_t k = 0; k < BATCH; k++)
-            offer(k);
-        drv_submit(&mmio.transport, 0, &ring);
-    }
-}
-
-static void hostile(void)
-{
-    static void (*const programs[])(void) = {odd_accesses, kick_storm, bad_queues, bad_descriptors,
-                                             resets};
-
-    alive();
-    for (unsigned i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
-        programs[i]();
-        alive();
     }
 }
 
 void guest_main(void);
 void guest_main(void)
 {
+    static void (*const programs[])(void) = {
+        [GUEST_READS] = reads,       [GUEST_HOSTILE] = guest_hostile,
+        [GUEST_PLUGS] = guest_plugs, [GUEST_WATCHES] = guest_watches,
+        [GUEST_TIMES] = guest_times,
+    };
+
     controllers();
     cpu_interrupts_on();
-    if (guest_orders.program == GUEST_READS)
-        reads();
-    else
-        hostile();
+    programs[guest_orders.program]();
     end(GUEST_DONE);
 }
