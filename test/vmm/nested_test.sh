@@ -97,7 +97,9 @@ boot_once() {
     qemu=$!
     while kill -0 "$qemu" 2>/dev/null; do
         sleep 1
-        ((EPOCHSECONDS - $(stat -c %Y "$log") < silence)) || { kill "$qemu" && status=1; }
+        ((EPOCHSECONDS - $(stat -c %Y "$log") < silence)) && continue
+        status=1
+        kill "$qemu" 2>/dev/null || true
     done
     wait "$qemu" || tap_note "QEMU ended with $?"
     return "$status"
