@@ -11,7 +11,7 @@
 
 rng_seed=$(setting rng.seed 1)
 rng_bytes=$(setting rng.bytes 1048576)
-rng_options=$(setting rng.check "" | tr ':' ' ')
+rng_options=$(setting rng.options "" | tr ':' ' ')
 
 # read_and_check MARK: reads from the device and proves the bytes; the report is in /tmp/report.
 # That takes less than a second, unless no bytes come.
