@@ -50,7 +50,7 @@ static void turn_away(int fd)
 
     anyhv_socket_send(fd, &busy, sizeof(busy), NULL, 0);
     close(fd);
-    anyhv_log(ANYHV_LOG_INFO, "ior.busy", "another VMM was turned away");
+    anyhv_log(ANYHV_LOG_DEBUG, "ior.busy", "another VMM was turned away");
 }
 
 static void vmm_calls(struct anyhv_watch *watch, uint32_t events)

@@ -357,7 +357,6 @@ static void one_at_a_time(void **state)
         assert_int_equal(recv(w->control, answer, sizeof(answer), 0), 0);
         close(w->control);
     }
-    assert_true(world_logged(w, "ior.busy"));
     w->control = first;
     assert_int_equal(world_interrupt(w, false), RES_OK);
     close(first);

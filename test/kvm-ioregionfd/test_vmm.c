@@ -350,6 +350,7 @@ static void posted_kicks(void **state)
         assert_int_not_equal(word(s->fake.message[i], 0, 4), 4); /* no KICK */
     assert_int_equal(anyhv_vmm_mmio(s->vmm, BASE + 0x50, &queue, 4, true), 1);
     assert_int_equal(read32(s, 0), 2);
+    assert_int_equal(fake_commands(&s->fake), 2);
     assert_int_equal(s->fake.command[0][0], 1);
     assert_int_equal(s->fake.command[0][1], 2);
     assert_int_equal(word(s->fake.command[0], 24, 8), 1);
@@ -536,6 +537,7 @@ static void changes_meanwhile(void **state)
     s->tended = true;
     revived(s, 1);
     /* HELLO, STATE without the old one as the machine was reset, one region. */
+    assert_true(fake_messages(&s->fake) > messages + 3);
     assert_int_equal(s->fake.nfds[messages + 1], 0);
     assert_int_equal(word(s->fake.message[messages + 2], 0, 4), 2);
     assert_int_equal(word(s->fake.message[messages + 2], 8, 8), 0x5000);

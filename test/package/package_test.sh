@@ -119,7 +119,7 @@ marks() {
         [[ $(hex "$scratch/marked") == 5a5a5a5a5a5a5a5a5a5a5a5a ]]
 }
 
-# serves PROGRAM: it waits at its socket until it is told to end.
+# serves PROGRAM [COMMAND...]: it waits at its socket, where COMMAND finds it, until it is told to end.
 serves() {
     local socket=$scratch/socket pid status=0
     "$1" --socket-path="$socket" &
@@ -129,6 +129,7 @@ serves() {
         sleep 0.05
     done
     [[ -S $socket ]] || status=1
+    (($# == 1)) || "${@:2}" "$socket" || status=1
     kill -TERM "$pid"
     wait "$pid" && return "$status"
 }
@@ -182,6 +183,23 @@ same_bytes() {
 tap_check "a module builds with find_package" configure_and_build "$projects/module" module
 tap_check "and exports one symbol" only_symbol "$scratch/module/libanyhv-hv-scripted.a" anyhv_hv_scripted
 tap_check "and its guest gets what the loopback guest gets" same_bytes
+
+# --- a VMM ----------------------------------------------------------------------------------------------
+
+vmm_with_pkg_config() {
+    # shellcheck disable=SC2046 # several flags
+    gcc -std=c11 -o "$scratch/device-pc" "$projects/vmm/main.c" $(pkg-config --static --cflags --libs anyhv-vmm)
+}
+# finds_rng PROGRAM SOCKET: it meets an entropy device with its one queue, and reads its registers.
+finds_rng() { [[ $("$1" "$2") == "device 4, queues 1, magic 0x74726976" ]]; }
+
+tap_check "a VMM builds with find_package, in C and in C++" configure_and_build "$projects/vmm" vmm
+tap_check "and with pkg-config" vmm_with_pkg_config
+for program in vmm/device-c vmm/device-cc device-pc; do
+    tap_check "$program meets the device process" \
+        serves "$prefix/bin/anyhv-rng-kvm-ioregionfd" finds_rng "$scratch/$program"
+done
+tap_check "it says so if nobody is there" refuses "No such file" -- "$scratch/device-pc" /no/such/socket
 
 # --- as a part of another build -------------------------------------------------------------------------
 
