@@ -151,7 +151,7 @@ SUITES = (
     Suite(
         "asan",
         "the program suites under AddressSanitizer and UBSan",
-        budget=180,
+        budget=300,
         packages=CMOCKA,
         preset="asan",
         programs=("unit", "conformance", "hostile", "vhost-user", "kvm-ioregionfd", "examples"),
