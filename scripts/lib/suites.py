@@ -322,7 +322,7 @@ SUITES = (
         packages=BUILD + XEN_BOX,
         scripts=("test/guest/xen/xen_test.sh aarch64",),
         proves=(
-            ("xen", "rng, blk", "stock Debian kernel, Xen 4.20 on Arm64, QEMU"),
+            ("xen", "rng, blk, i2c, scmi", "stock Debian kernel, Xen 4.20 on Arm64, QEMU"),
             ("xen", "test device", "test driver in a guest, Xen 4.20 on Arm64, QEMU"),
         ),
     ),

@@ -22,7 +22,7 @@ LINK_PACKAGES=(libxen-dev libxencall1 libxendevicemodel1 libxenevtchn1 libxenfor
     libinih-dev libinih1)
 
 # shellcheck disable=SC2034 # box.sh uses them
-PRESET=xen-arm64 LOADER=ld-linux-aarch64.so.1
+PRESET=xen-arm64 LOADER=ld-linux-aarch64.so.1 BOX_DEVICES=(rng blk test i2c scmi)
 
 tools_folder() { printf '%s/xen-arm64\n' "$(anyhv_cache)"; }
 library_folders() { tools_folder && link_folder; }
@@ -112,6 +112,36 @@ build_grants_kernel() {
     rm -rf "$tree"
 }
 
+# --- kernels with drivers for chips -----------------------------------------------------------------
+
+# Stock ones of Debian, and the drivers that these lack: of the guests under QEMU.
+
+# shellcheck source=test/guest/scmi/parts.sh
+. "$here_guest/scmi/parts.sh"
+
+i2c_kernel() { printf '%s/guest-aarch64-full\n' "$(anyhv_cache)"; }
+
+fetch_chips() {
+    "$here_guest/qemu.sh" fetch --arch aarch64 --device i2c:none
+    fetch_scmi
+}
+
+# add_guest ROOT KIND KERNEL_FOLDER MODULE...
+# shellcheck disable=SC2034 # image.sh's
+add_guest() {
+    local guest_kernel=$3 GUEST_MODULES=(virtio virtio_ring virtio_mmio "${@:4}")
+    cp "$(kernel_image "$arch")" "$1/guest/vmlinuz-$2"
+    build_initramfs "$arch" "$1/guest/initramfs-$2"
+}
+
+# The firmware's node in the place of which xl copies what is there to a guest.
+make_scmi_tree() {
+    {
+        echo '/dts-v1/;'
+        sed 's/firmware {/passthrough { compatible = "simple-bus"; ranges;/' "$here_guest/scmi/agent.dtsi"
+    } | dtc -q -I dts -O dtb -o "$1" -
+}
+
 # --------------------------------------------------------------------------------------------------
 
 ANYHV_AARCH64_SYSROOT=$(link_folder) # for the preset
@@ -136,6 +166,7 @@ fetch_box() {
     [[ -d $(grants_kernel) ]] ||
         step "building a kernel with grants, some minutes" build_grants_kernel "$(grants_kernel)"
     exec 8>&-
+    fetch_chips
 }
 
 # --- the box ----------------------------------------------------------------------------------------
@@ -154,6 +185,9 @@ make_guest_without_modules() {
 add_to_dom0() {
     cp "$(grants_kernel)/Image" "$1/guest/vmlinuz-grants"
     make_guest_without_modules "$1/guest/initramfs-grants" "$1/guest/initramfs"
+    add_guest "$1" i2c "$(i2c_kernel)" i2c-dev i2c-virtio at24 lm75
+    guest_modules=$(scmi_modules) add_guest "$1" scmi "$(scmi_kernel)"
+    make_scmi_tree "$1/devices/scmi.dtb"
 }
 
 # run_qemu WORK: guest-loader tells Xen where dom0's kernel and initramfs are. A comma inside a property

@@ -20,6 +20,7 @@
 # is in ARCH.sh, and for dom0 in dom0_ARCH.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here_guest=$(dirname "$here")
 # shellcheck source=scripts/lib/common.sh
 . "$here/../../../scripts/lib/common.sh"
 # shellcheck source=scripts/lib/apt.sh
@@ -38,7 +39,6 @@ arch=$(uname -m)
 
 programs() { printf '%s/build/%s/bin\n' "$(anyhv_root)" "$PRESET"; }
 
-mapfile -t backends < <(box_devices | sed 's/\([a-z0-9]*\).*/anyhv-\1-xen/')
 guest_programs=(hostile conformance)
 
 build_programs() {
@@ -99,6 +99,8 @@ make_dom0() {
     cp "$here/dom0_$arch" "$root/machine"
     : >"$root/etc/xen/xl.conf"
     cp "$here/devices.sh" "$root/"
+    mkdir "$root/devices"
+    cp "$here_guest"/i2c/*.ini "$here_guest/scmi/board.conf" "$root/devices/"
     (cd "$(programs)" && install -m 755 "${backends[@]}" "$root/usr/bin/")
     cp "$(kernel_image "$arch")" "$root/guest/vmlinuz"
     cp "$2/guest.cpio" "$root/guest/initramfs"
@@ -156,6 +158,7 @@ parse_options own_option "$@"
 [[ -f $here/$arch.sh ]] || die "there is no box for '$arch' (--arch), but for aarch64 and x86_64"
 # shellcheck source=test/guest/xen/aarch64.sh
 . "$here/$arch.sh"
+mapfile -t backends < <(printf 'anyhv-%s-xen\n' "${BOX_DEVICES[@]}")
 case $command in
 fetch) fetch_box ;;
 build)

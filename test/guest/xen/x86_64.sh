@@ -21,7 +21,7 @@ XEN_PACKAGES=("xen-hypervisor-$XEN_VERSION-amd64" "xen-utils-$XEN_VERSION" xenst
     libstdc++6 libffi8 libcmocka0)
 
 # shellcheck disable=SC2034 # box.sh uses them
-PRESET=xen LOADER=ld-linux-x86-64.so.2
+PRESET=xen LOADER=ld-linux-x86-64.so.2 BOX_DEVICES=(rng blk test)
 
 tools_folder() { printf '%s/xen-x86_64\n' "$(anyhv_cache)"; }
 library_folders() { tools_folder; }

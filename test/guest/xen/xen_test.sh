@@ -11,6 +11,7 @@
 #           x86_64: a device that only the command line knows
 #   death   destroy, and the back end killed; aarch64: pause, and the back end ended, restricted
 #   devices aarch64: a disk beside the entropy device; the conformance suite over the test device
+#   chips   aarch64: I2C adapter and SCMI, with kernels of Debian's that have more drivers
 #   grants  aarch64: a guest, with a kernel of ours, that shows its memory by grants
 #
 # The logs are in $ANYHV_BUILD/guest-logs/xen-ARCH: one of each box, and one of each that speaks in it.
@@ -28,6 +29,10 @@ arch=$1
 rng_bytes=65536 # an access to a register takes milliseconds here
 # shellcheck source=test/guest/rng/judge.sh
 . "$here/../rng/judge.sh"
+# shellcheck source=test/guest/i2c/judge.sh
+. "$here/../i2c/judge.sh"
+# shellcheck source=test/guest/scmi/judge.sh
+. "$here/../scmi/judge.sh"
 # shellcheck source=test/guest/xen/judge.sh
 . "$here/judge.sh"
 
@@ -62,6 +67,18 @@ test_aarch64() {
     tap_check "the conformance suite in a guest" says conforms
     of conformance left_out
     tap_empty "these back ends end cleanly, too" complaints
+
+    box chips i2c,scmi
+    tap_check "i2cdetect finds what is on dom0's buses" says of chips i2c_negotiated split
+    tap_check "an EEPROM is written and read" says of chips has_marks i2c.eeprom
+    tap_check "thermometers are read, and a limit is written" says of chips has_marks i2c.sensor "done"
+    tap_check "Linux lists the SCMI platform, with an event queue" says of agent scmi_negotiated
+    tap_check "its clocks run at the rates of its device tree" says of agent scmi_clocks 1000000000 50000000
+    tap_check "hwmon: the temperature follows the clock" says of agent scmi_temperature 50000
+    tap_check "a consumer sets a clock, and hears of a trip point both ways" \
+        says of agent has_marks scmi.consumer "done"
+    tap_check "the program has seen the reset line" says scmi_reset_twice
+    tap_empty "their back ends end cleanly" complaints
 
     box grants grants
     tap_check "a guest shows its memory by grants, invented ones are refused" says granting
