@@ -85,9 +85,10 @@ struct ior_connection {
     struct ior_event *kicks; /* one per queue */
     struct ior_event resample;
     int irq;
-    struct anyhv_fdmem state; /* the block and the journal behind it */
+    struct anyhv_fdmem state; /* what anyhv_keep_use has there */
     int state_fd;
-    bool resume; /* a predecessor's is in there */
+    bool found;   /* what is in there is a predecessor's, or so the VMM says */
+    bool resumed; /* the device goes on with it */
 };
 
 /* ---- requests.c ---- */

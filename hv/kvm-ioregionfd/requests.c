@@ -174,8 +174,9 @@ static enum ior_verdict start(struct ior_connection *c, struct ior_message *m)
     rc = watch_events(c);
     if (rc)
         return ior_malformed(m, "cannot wait for an eventfd: %s", strerror(-rc));
+    m->answer.u.started.resumed = c->resumed;
     anyhv_log(ANYHV_LOG_INFO, "ior.started", "serving%s",
-              c->resume ? ", where a predecessor was" : "");
+              c->resumed ? ", where a predecessor was" : "");
     return IOR_DONE;
 }
 
