@@ -23,7 +23,6 @@
 
 #define XEN_PAGE      4096u                /* of the hypervisor, whatever the kernels' pages are */
 #define XEN_BUDGET    256u                 /* requests per turn on the loop */
-#define XEN_EVENTS    64u                  /* traps per turn */
 #define XEN_ALIVE_NS  UINT64_C(1000000000) /* between looks at guests whose end nobody reports */
 #define XEN_DOMID_MAX 0x7fefu              /* above are Xen's own */
 
