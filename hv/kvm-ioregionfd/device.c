@@ -11,7 +11,7 @@ static void mmio_irq(struct anyhv_mmio *mmio, bool level)
     struct ior_connection *c = mmio->priv;
 
     if (level)
-        ior_event_signal(c->irq);
+        anyhv_event_signal(c->irq);
 }
 
 static void mmio_work(struct anyhv_mmio *mmio)

@@ -11,6 +11,7 @@
 
 #include <anyhv/hv.h>
 #include <anyhv/ioregionfd.h>
+#include <anyhv/linux/event.h>
 #include <anyhv/linux/fdmem.h>
 #include <anyhv/linux/log.h>
 #include <anyhv/linux/socket.h>
@@ -120,14 +121,10 @@ bool ior_memory_lost(const struct ior_connection *c);
 void ior_memory_drop(struct ior_connection *c);
 
 /* ---- events.c: eventfds of the VMM's ---- */
-/* Can it be used as one? */
-bool ior_event_check(int fd);
-/* Waits for it, if there is one; @ready empties it with ior_event_drain. 0 or -errno. */
+/* Waits for it, if there is one; @ready empties it with anyhv_event_drain. 0 or -errno. */
 int ior_event_watch(struct ior_event *event, struct ior_connection *c,
                     void (*ready)(struct anyhv_watch *watch, uint32_t events));
 void ior_event_drop(struct ior_event *event);
-void ior_event_drain(int fd);
-void ior_event_signal(int fd);
 void ior_fd_close(int *fd);
 
 /* ---- state.c: the state block and the journal, which the VMM keeps ---- */
