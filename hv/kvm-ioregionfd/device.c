@@ -2,8 +2,6 @@
 /* The device behind a connection: attached at START, gone with the VMM. */
 #include "ior.h"
 
-#include <string.h>
-
 /*
  * Edge: each event is a signal. Level with resampling: KVM holds the line until the guest's end of
  * interrupt and then asks again, so a signal raises it and nothing lowers it.
@@ -13,7 +11,7 @@ static void mmio_irq(struct anyhv_mmio *mmio, bool level)
     struct ior_connection *c = mmio->priv;
 
     if (level)
-        ior_event_signal(c->irq);
+        anyhv_event_signal(c->irq);
 }
 
 static void mmio_work(struct anyhv_mmio *mmio)
@@ -46,39 +44,20 @@ static bool has_kicks(const struct ior_connection *c)
     return false;
 }
 
-static int attach(struct ior_connection *c, bool fresh)
-{
-    struct anyhv_attach how = {0};
-    int rc = anyhv_instance_create(&c->instance, c->module->server, &c->mmio.dev, &how);
-
-    if (rc)
-        return rc;
-    how.mem = &c->mem;
-    if (has_kicks(c))
-        how.withhold |= ANYHV_F_NOTIFICATION_DATA;
-    ior_state_use(c, &how);
-    how.resume = how.resume && !fresh;
-    rc = anyhv_mmio_attach(&c->mmio, &mmio_ops, c, &how, false);
-    if (rc)
-        anyhv_instance_destroy(&c->instance);
-    c->attached = rc == ANYHV_OK;
-    return rc;
-}
-
-/*
- * A state that cannot be gone on with leaves the guest's driver without its device until it resets
- * it, which is better than a vCPU that nobody answers.
- */
 int ior_device_begin(struct ior_connection *c)
 {
-    int rc = attach(c, false);
+    struct anyhv_attach how = {.mem = &c->mem,
+                               .withhold = has_kicks(c) ? ANYHV_F_NOTIFICATION_DATA : 0};
+    int refused, rc;
 
-    if (rc && c->resume && rc != ANYHV_E_NORES) {
+    ior_state_use(c, &how);
+    rc = anyhv_instance_attach(&c->instance, c->module->server, &c->mmio, &mmio_ops, c, &how, false,
+                               &refused);
+    if (refused)
         anyhv_log(ANYHV_LOG_WARNING, "ior.state", "%s; the guest has to reset the device",
-                  anyhv_result_name(rc));
-        memset(&c->mmio, 0, sizeof(c->mmio));
-        rc = attach(c, true);
-    }
+                  anyhv_result_name(refused));
+    c->attached = rc == ANYHV_OK;
+    c->resumed = how.resume;
     return rc;
 }
 

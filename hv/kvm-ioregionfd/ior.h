@@ -11,6 +11,7 @@
 
 #include <anyhv/hv.h>
 #include <anyhv/ioregionfd.h>
+#include <anyhv/linux/event.h>
 #include <anyhv/linux/fdmem.h>
 #include <anyhv/linux/log.h>
 #include <anyhv/linux/socket.h>
@@ -85,9 +86,10 @@ struct ior_connection {
     struct ior_event *kicks; /* one per queue */
     struct ior_event resample;
     int irq;
-    struct anyhv_fdmem state; /* the block and the journal behind it */
+    struct anyhv_fdmem state; /* what anyhv_keep_use has there */
     int state_fd;
-    bool resume; /* a predecessor's is in there */
+    bool found;   /* what is in there is a predecessor's, or so the VMM says */
+    bool resumed; /* the device goes on with it */
 };
 
 /* ---- requests.c ---- */
@@ -119,14 +121,10 @@ bool ior_memory_lost(const struct ior_connection *c);
 void ior_memory_drop(struct ior_connection *c);
 
 /* ---- events.c: eventfds of the VMM's ---- */
-/* Can it be used as one? */
-bool ior_event_check(int fd);
-/* Waits for it, if there is one; @ready empties it with ior_event_drain. 0 or -errno. */
+/* Waits for it, if there is one; @ready empties it with anyhv_event_drain. 0 or -errno. */
 int ior_event_watch(struct ior_event *event, struct ior_connection *c,
                     void (*ready)(struct anyhv_watch *watch, uint32_t events));
 void ior_event_drop(struct ior_event *event);
-void ior_event_drain(int fd);
-void ior_event_signal(int fd);
 void ior_fd_close(int *fd);
 
 /* ---- state.c: the state block and the journal, which the VMM keeps ---- */

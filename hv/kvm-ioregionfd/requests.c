@@ -93,7 +93,7 @@ static void kicked(struct anyhv_watch *watch, uint32_t events)
     struct ior_connection *c = event->connection;
 
     (void)events;
-    ior_event_drain(event->fd);
+    anyhv_event_drain(event->fd);
     anyhv_ctl_kick(&c->mmio.dev, (uint32_t)(event - c->kicks));
 }
 
@@ -103,9 +103,9 @@ static void resampled(struct anyhv_watch *watch, uint32_t events)
     struct ior_connection *c = event->connection;
 
     (void)events;
-    ior_event_drain(event->fd);
+    anyhv_event_drain(event->fd);
     if (c->mmio.dev.state->interrupt_status)
-        ior_event_signal(c->irq);
+        anyhv_event_signal(c->irq);
 }
 
 static enum ior_verdict check_events(const struct ior_connection *c, struct ior_message *m)
@@ -113,7 +113,7 @@ static enum ior_verdict check_events(const struct ior_connection *c, struct ior_
     if (c->attached)
         return ior_refused(m, ANYHV_IOR_MOMENT, "only before START");
     for (unsigned i = 0; i < m->nfds; i++)
-        if (!ior_event_check(m->fds[i]))
+        if (!anyhv_event_check(m->fds[i]))
             return ior_refused(m, ANYHV_IOR_INVALID, "descriptor %u is no eventfd", i);
     return IOR_DONE;
 }
@@ -204,8 +204,9 @@ static enum ior_verdict start(struct ior_connection *c, struct ior_message *m)
     rc = watch_events(c);
     if (rc)
         return ior_malformed(m, "cannot wait for an eventfd: %s", strerror(-rc));
+    m->answer.u.started.resumed = c->resumed;
     anyhv_log(ANYHV_LOG_INFO, "ior.started", "serving%s",
-              c->resume ? ", where a predecessor was" : "");
+              c->resumed ? ", where a predecessor was" : "");
     return IOR_DONE;
 }
 

@@ -16,24 +16,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ALIGN 64u /* of the journal */
-
-static size_t block_size(const struct anyhv_device_ops *ops)
-{
-    size_t size = ANYHV_STATE_SIZE(ops->queues, ops->config_len);
-
-    return (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-}
-
-static size_t journal_size(const struct anyhv_device_ops *ops)
-{
-    return ANYHV_JOURNAL_SIZE(ops->queues, ops->max_size ? ops->max_size : 1024);
-}
+/* Nobody but its maker can ever have written a file with these. */
+static const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
 
 /* The space is taken at once: too little memory shall be an error here and no SIGBUS later. */
 static int make(struct ior_connection *c, size_t size)
 {
-    static const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
     int fd = memfd_create("anyhv-state", MFD_CLOEXEC | MFD_ALLOW_SEALING), rc;
 
     if (fd < 0)
@@ -50,12 +38,17 @@ static int make(struct ior_connection *c, size_t size)
     return rc;
 }
 
-/* A regular file alone: one of another kind could keep a read for as long as its owner likes. */
+/*
+ * Only what make() can have made. Other files may lie where a read takes as long as their owner
+ * likes, as on FUSE; none of those can be sealed.
+ */
 static bool copy(struct ior_connection *c, int from)
 {
+    int sealed = fcntl(from, F_GET_SEALS);
     struct stat st;
 
-    if (fstat(from, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != c->state.size)
+    if (sealed < 0 || (sealed & seals) != seals || fstat(from, &st) < 0 ||
+        (uint64_t)st.st_size != c->state.size)
         return false;
     if (pread(from, c->state.host, c->state.size, 0) == (ssize_t)c->state.size)
         return true;
@@ -70,39 +63,32 @@ enum ior_verdict ior_state(struct ior_connection *c, struct ior_message *m)
 
     if (c->state_fd >= 0 || c->attached)
         return ior_refused(m, ANYHV_IOR_MOMENT, "only once, and before START");
-    rc = make(c, block_size(ops) + journal_size(ops));
+    rc = make(c, anyhv_keep_size(ops));
     if (rc) {
         ior_state_drop(c);
         return ior_refused(m, ANYHV_IOR_NORES, "no memory for it: %s", strerror(-rc));
     }
     if (m->nfds) {
-        /* A predecessor that never got to START left nothing to go on with. */
-        c->resume = copy(c, m->fds[0]) &&
-                    ((struct anyhv_state *)(void *)c->state.host)->magic == ANYHV_STATE_MAGIC;
-        if (!c->resume)
-            anyhv_log(ANYHV_LOG_WARNING, "ior.state", "STATE: not what this program leaves");
+        struct anyhv_attach how = {0};
+
+        c->found = copy(c, m->fds[0]);
+        ior_state_use(c, &how);
+        if (!how.resume) /* as a predecessor leaves it that never got to START */
+            anyhv_log(ANYHV_LOG_WARNING, "ior.state", "STATE: there is nothing to go on with");
     }
-    m->answer.u.state.adopted = c->resume;
     m->answer_fd = c->state_fd;
     return IOR_DONE;
 }
 
 void ior_state_use(const struct ior_connection *c, struct anyhv_attach *how)
 {
-    const struct anyhv_device_ops *ops = c->module->server->cls->ops;
-
-    if (!c->state.host)
-        return;
-    how->state = c->state.host;
-    how->state_size = block_size(ops);
-    how->journal = c->state.host + block_size(ops);
-    how->journal_size = journal_size(ops);
-    how->resume = c->resume;
+    if (c->state.host)
+        anyhv_keep_use(c->state.host, c->module->server->cls->ops, c->found, how);
 }
 
 void ior_state_drop(struct ior_connection *c)
 {
     anyhv_fdmem_unmap(&c->state);
     ior_fd_close(&c->state_fd);
-    c->resume = false;
+    c->found = false;
 }

@@ -49,7 +49,7 @@ static void note(struct vu_connection *c, uint64_t addr, uint64_t len)
                   len, addr, log->map.size);
         log->failed = true;
     }
-    if (log->fd >= 0)
+    if (log->signal.fd >= 0)
         anyhv_task_ready(c->module->server->loop, &log->poke);
 }
 
@@ -89,21 +89,21 @@ static bool poke(struct anyhv_task *task)
 {
     struct vu_connection *c = task->priv;
 
-    if (c->log.fd >= 0 && vu_event_signal(c->log.fd) < 0)
-        vu_fd_close(&c->log.fd);
+    if (c->log.signal.fd >= 0 && vu_signal_send(&c->log.signal) < 0)
+        vu_signal_set(&c->log.signal, -1);
     return false;
 }
 
 void vu_log_init(struct vu_connection *c)
 {
-    c->log = (struct vu_log){.fd = -1, .poke = {.run = poke, .priv = c}};
+    c->log = (struct vu_log){.signal.fd = -1, .poke = {.run = poke, .priv = c}};
     vu_log_update(c);
 }
 
 void vu_log_drop(struct vu_connection *c)
 {
     anyhv_task_cancel(&c->log.poke);
-    vu_fd_close(&c->log.fd);
+    vu_signal_set(&c->log.signal, -1);
     anyhv_fdmem_unmap(&c->log.map);
     vu_log_update(c);
 }
@@ -138,7 +138,6 @@ enum vu_verdict vu_set_log_fd(struct vu_connection *c, struct vu_message *m)
 {
     if (vu_event_check(m->fds[0]) < 0)
         return vu_refused(m, "fd is no eventfd, pipe or socket pair");
-    vu_fd_close(&c->log.fd);
-    c->log.fd = vu_take_fd(m, 0);
+    vu_signal_set(&c->log.signal, vu_take_fd(m, 0));
     return VU_DONE;
 }

@@ -9,24 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-/* Of the anonymous files only this kind: reading a signalfd, say, would take our own signals. */
-static bool is_eventfd(int fd)
-{
-    static const char kind[] = "anon_inode:[eventfd]";
-    char path[32], target[sizeof(kind)];
-
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    return readlink(path, target, sizeof(target)) == (ssize_t)sizeof(kind) - 1 &&
-           memcmp(target, kind, sizeof(kind) - 1) == 0;
-}
 
 /*
  * One end of a nameless pair, as User-Mode Linux makes for its interrupts. The peer's own end of
@@ -65,7 +52,7 @@ static int set_nonblocking(int fd)
 /* No files: one on FUSE could keep a write for as long as its owner likes. */
 int vu_event_check(int fd)
 {
-    if (!is_eventfd(fd) && !is_socket_pair(fd) && !is_pipe(fd))
+    if (!anyhv_event_check(fd) && !is_socket_pair(fd) && !is_pipe(fd))
         return -1;
     return set_nonblocking(fd);
 }
@@ -118,13 +105,22 @@ ssize_t vu_read_now(int fd, void *buf, size_t len)
     return without_waiting(fd, &iov, false);
 }
 
-int vu_event_signal(int fd)
+void vu_signal_set(struct vu_signal *signal, int fd)
+{
+    vu_fd_close(&signal->fd);
+    *signal = (struct vu_signal){.fd = fd, .counter = fd >= 0 && anyhv_event_check(fd)};
+}
+
+int vu_signal_send(const struct vu_signal *signal)
 {
     uint64_t one = 1;
-    ssize_t n = vu_write_now(fd, &one, sizeof(one));
 
+    if (signal->counter) {
+        anyhv_event_signal(signal->fd);
+        return 0;
+    }
     /* Full means that an event is already there that nobody has taken. */
-    return n >= 0 || errno == EAGAIN ? 0 : -1;
+    return vu_write_now(signal->fd, &one, sizeof(one)) >= 0 || errno == EAGAIN ? 0 : -1;
 }
 
 int vu_event_drain(int fd)
@@ -145,7 +141,7 @@ bool vu_event_is_semaphore(int fd)
 {
     uint64_t two = 2, got = 0;
 
-    if (!is_eventfd(fd))
+    if (!anyhv_event_check(fd))
         return false;
     vu_event_drain(fd);
     vu_write_now(fd, &two, sizeof(two)); /* if it is full there is more than enough */

@@ -128,7 +128,7 @@ enum vu_verdict vu_get_vring_base(struct vu_connection *c, struct vu_message *m)
     if (rc != ANYHV_OK)
         return vu_malformed(m, "ring %u has answers to give, and its memory is gone", r->index);
     vu_ring_drop_kick(r);
-    vu_fd_close(&r->call_fd);
+    vu_signal_set(&r->call, -1);
     state = (struct vu_vring_state){.index = r->index, .num = vu_ring_base(r)};
     return vu_reply(c, &state, sizeof(state));
 }
@@ -156,12 +156,10 @@ static enum vu_verdict ring_fd(struct vu_connection *c, const struct vu_message 
     return VU_DONE;
 }
 
-/* Replaces one of a ring's descriptors by the one in the message, if any. */
-static void replace_fd(int *old, struct vu_message *m)
+/* The descriptor in the message, from now on ours; -1: it has none. */
+static int take_fd(struct vu_message *m)
 {
-    vu_fd_close(old);
-    if (m->nfds)
-        *old = vu_take_fd(m, 0);
+    return m->nfds ? vu_take_fd(m, 0) : -1;
 }
 
 static enum vu_verdict set_kick(struct vu_connection *c, struct vu_message *m)
@@ -183,7 +181,8 @@ static enum vu_verdict set_kick(struct vu_connection *c, struct vu_message *m)
             anyhv_watch_add(loop, &r->kick, r->kick_fd, EPOLLIN);
         return vu_refused(m, "ring %u: fd cannot be watched: %s", r->index, strerror(-rc));
     }
-    replace_fd(&r->kick_fd, m);
+    vu_fd_close(&r->kick_fd);
+    r->kick_fd = take_fd(m);
     r->polled = fd < 0;
     r->kicked = true;
     if (r->running) {
@@ -216,10 +215,10 @@ enum vu_verdict vu_set_vring_call(struct vu_connection *c, struct vu_message *m)
     verdict = ring_fd(c, m, &r, &fd);
     if (verdict != VU_DONE)
         return verdict;
-    replace_fd(&r->call_fd, m);
+    vu_signal_set(&r->call, take_fd(m));
     /* What went into the old descriptor a moment ago may never be read: QEMU swaps them live. */
     if (r->running)
-        vu_ring_signal(&r->call_fd, r, "call");
+        vu_ring_signal(&r->call, r, "call");
     return VU_DONE;
 }
 
@@ -232,9 +231,9 @@ enum vu_verdict vu_set_vring_err(struct vu_connection *c, struct vu_message *m)
     verdict = ring_fd(c, m, &r, &fd);
     if (verdict != VU_DONE)
         return verdict;
-    replace_fd(&r->err_fd, m);
+    vu_signal_set(&r->err, take_fd(m));
     if (anyhv_ctl_queue_broken(&c->dev, r->index))
-        vu_ring_signal(&r->err_fd, r, "errors");
+        vu_ring_signal(&r->err, r, "errors");
     return VU_DONE;
 }
 

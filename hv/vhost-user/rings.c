@@ -17,13 +17,13 @@
 
 /* ---- signals ---- */
 
-void vu_ring_signal(int *fd, const struct vu_ring *r, const char *what)
+void vu_ring_signal(struct vu_signal *signal, const struct vu_ring *r, const char *what)
 {
-    if (*fd < 0 || vu_event_signal(*fd) == 0)
+    if (signal->fd < 0 || vu_signal_send(signal) == 0)
         return;
     anyhv_log(ANYHV_LOG_INFO, "vu.signal", "ring %u: nobody receives its %s any more", r->index,
               what);
-    vu_fd_close(fd);
+    vu_signal_set(signal, -1);
 }
 
 static void kick_ready(struct anyhv_watch *watch, uint32_t events)
@@ -75,7 +75,7 @@ static void port_notify(struct anyhv_dev *dev, int queue)
     if (queue == ANYHV_CONFIG)
         vu_backend_config_changed(c);
     else
-        vu_ring_signal(&c->rings[queue].call_fd, &c->rings[queue], "call");
+        vu_ring_signal(&c->rings[queue].call, &c->rings[queue], "call");
 }
 
 static void port_work(struct anyhv_dev *dev)
@@ -91,7 +91,7 @@ static void port_queue_changed(struct anyhv_dev *dev, unsigned queue)
     struct vu_connection *c = anyhv_dev_port(dev);
 
     if (c->open && anyhv_ctl_queue_broken(dev, queue))
-        vu_ring_signal(&c->rings[queue].err_fd, &c->rings[queue], "errors");
+        vu_ring_signal(&c->rings[queue].err, &c->rings[queue], "errors");
 }
 
 static void port_quiet(struct anyhv_dev *dev)
@@ -268,7 +268,7 @@ void vu_rings_init(struct vu_connection *c)
         struct vu_ring *r = &c->rings[i];
 
         *r = (struct vu_ring){.connection = c, .index = i};
-        r->kick_fd = r->call_fd = r->err_fd = -1;
+        r->kick_fd = r->call.fd = r->err.fd = -1;
         r->kick = (struct anyhv_watch){.ready = kick_ready, .priv = r};
     }
     c->poll = (struct anyhv_timer){.fire = poll_rings, .priv = c};
@@ -285,8 +285,8 @@ void vu_rings_drop(struct vu_connection *c)
 {
     for (unsigned i = 0; i < c->nrings; i++) {
         vu_ring_drop_kick(&c->rings[i]);
-        vu_fd_close(&c->rings[i].call_fd);
-        vu_fd_close(&c->rings[i].err_fd);
+        vu_signal_set(&c->rings[i].call, -1);
+        vu_signal_set(&c->rings[i].err, -1);
         c->rings[i].running = false;
     }
     anyhv_timer_cancel(&c->poll);

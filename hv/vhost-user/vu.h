@@ -12,6 +12,7 @@
 #include "protocol.h"
 
 #include <anyhv/hv.h>
+#include <anyhv/linux/event.h>
 #include <anyhv/linux/fdmem.h>
 #include <anyhv/linux/log.h>
 #include <anyhv/linux/socket.h>
@@ -75,6 +76,12 @@ struct vu_table {
 };
 
 /* Where writes to a ring's device area are noted. */
+/* A descriptor by which we tell the peer something. */
+struct vu_signal {
+    int fd;       /* -1: none */
+    bool counter; /* an eventfd, for which fewer calls do */
+};
+
 struct vu_ring_log {
     bool on;
     uint64_t addr;
@@ -92,7 +99,8 @@ struct vu_ring {
     bool kicked;  /* SET_VRING_KICK came: the protocol's "started" */
     bool enabled; /* SET_VRING_ENABLE */
     bool polled;  /* there is no kick */
-    int kick_fd, call_fd, err_fd;
+    int kick_fd;
+    struct vu_signal call, err;
     struct anyhv_watch kick;
     /* what core does: a ring runs there if it is both started and enabled */
     bool running;
@@ -102,8 +110,8 @@ struct vu_ring {
 
 /* The dirty log. */
 struct vu_log {
-    struct anyhv_fdmem map; /* host NULL: there is none */
-    int fd;                 /* to be signalled when bits were set; -1: nobody wants to know */
+    struct anyhv_fdmem map;  /* host NULL: there is none */
+    struct vu_signal signal; /* when bits were set */
     struct anyhv_task poke;
     bool failed; /* something was written that has no bit */
 };
@@ -278,8 +286,8 @@ uint32_t vu_ring_base(const struct vu_ring *r);
 void vu_ring_drop_kick(struct vu_ring *r);
 /* As a kick, which it is not: none is counted. */
 void vu_ring_look(struct vu_ring *r);
-/* Signals the descriptor, one of @r's, and closes it if nobody is left to read. */
-void vu_ring_signal(int *fd, const struct vu_ring *r, const char *what);
+/* Sends the signal, one of @r's, and closes it if nobody is left to read. */
+void vu_ring_signal(struct vu_signal *signal, const struct vu_ring *r, const char *what);
 
 /* ---- ring_requests.c ---- */
 enum vu_verdict vu_set_vring_num(struct vu_connection *c, struct vu_message *m);
@@ -298,8 +306,10 @@ int vu_event_check(int fd);
 int vu_channel_check(int fd, bool write);
 /* An eventfd that gives back what is in it one by one, and so stays ready for very long. */
 bool vu_event_is_semaphore(int fd);
+/* Replaces what it was by @fd, which was checked and is the signal's now, or by none: -1. */
+void vu_signal_set(struct vu_signal *signal, int fd);
 /* Adds one event; -1: nobody can receive it any more. */
-int vu_event_signal(int fd);
+int vu_signal_send(const struct vu_signal *signal);
 /* Takes what is there. 1: something was; 0: nothing; -1: nothing will ever come. */
 int vu_event_drain(int fd);
 /* As write and read, but never wait, whatever the peer does to the descriptor: -1 with EAGAIN. */

@@ -82,49 +82,30 @@ static int open_state(struct xen_device *device, const struct anyhv_device_ops *
     if (!xen_state_path(device->guest, suffix, path, sizeof(path)))
         return failed(device, "--state", "the path is too long");
     rc = anyhv_state_file_open(&device->state, path, device->guest->owner, 0, ops);
-    return rc ? failed(device, path, rc == ANYHV_E_IO ? strerror(errno) : anyhv_result_name(rc))
-              : ANYHV_OK;
+    return rc ? failed(device, path, anyhv_state_file_error(rc)) : ANYHV_OK;
 }
 
-static int attach(struct xen_device *device, bool fresh)
+static int attach(struct xen_device *device)
 {
-    struct anyhv_server *server = device->guest->module->server;
-    struct anyhv_attach how = {0};
-    int rc = anyhv_instance_create(&device->instance, server, &device->mmio.dev, &how);
+    struct xen_guest *guest = device->guest;
+    struct anyhv_attach how = {.mem = device->grants ? &guest->grants.mem : &guest->foreign.mem};
+    int refused, rc;
 
-    if (rc)
-        return rc;
-    how.mem = device->grants ? &device->guest->grants.mem : &device->guest->foreign.mem;
-    if (device->state.state)
+    if (device->state.area)
         anyhv_state_file_use(&device->state, &how);
-    how.resume = how.resume && !fresh;
     /*
      * A predecessor's interrupt may still be up with nothing left to acknowledge, and for an HVM
      * guest of Xen's an ISA interrupt is its edge: one that stays up is never seen again.
      */
     if (device->state.resume)
         put_level(device, false);
-    rc = anyhv_mmio_attach(&device->mmio, &mmio_ops, device, &how, device->grants);
-    device->attached = rc == ANYHV_OK;
-    return rc;
-}
-
-/*
- * A state that cannot be gone on with leaves the guest's driver without its device until it
- * resets it, which is better than a vCPU that nobody answers.
- */
-static int attach_or_begin_anew(struct xen_device *device)
-{
-    bool had_state = device->state.resume;
-    int rc = attach(device, false);
-
-    if (rc && had_state && rc != ANYHV_E_NORES) {
+    rc = anyhv_instance_attach(&device->instance, guest->module->server, &device->mmio, &mmio_ops,
+                               device, &how, device->grants, &refused);
+    if (refused)
         anyhv_log(ANYHV_LOG_WARNING, "xen.state",
                   "domain %u device %" PRIu32 ": %s: %s; the guest has to reset the device",
-                  device->guest->domid, device->id, device->state.path, anyhv_result_name(rc));
-        anyhv_instance_destroy(&device->instance);
-        rc = attach(device, true);
-    }
+                  guest->domid, device->id, device->state.path, anyhv_result_name(refused));
+    device->attached = rc == ANYHV_OK;
     return rc ? failed(device, "attaching", anyhv_result_name(rc)) : ANYHV_OK;
 }
 
@@ -183,7 +164,7 @@ int xen_device_begin(struct xen_guest *guest, const struct xen_place *place)
     if (!rc)
         rc = open_state(device, module->server->cls->ops);
     if (!rc)
-        rc = attach_or_begin_anew(device);
+        rc = attach(device);
     if (!rc)
         rc = claim(device);
     if (rc) { /* what a predecessor left is for the next attempt */

@@ -76,23 +76,27 @@ static void drop(const struct xen_foreign *f, struct xen_chunk *c)
     free(c);
 }
 
-static void link_other(struct xen_foreign *f, struct xen_chunk *c)
+static void append(struct xen_chunks *list, struct xen_chunk *c)
 {
-    c->prev = NULL;
-    c->next = f->others;
-    if (c->next)
-        c->next->prev = c;
-    f->others = c;
+    c->next = NULL;
+    c->prev = list->last;
+    if (c->prev)
+        c->prev->next = c;
+    else
+        list->first = c;
+    list->last = c;
 }
 
-static void unlink_other(struct xen_foreign *f, struct xen_chunk *c)
+static void take_out(struct xen_chunks *list, struct xen_chunk *c)
 {
     if (c->prev)
         c->prev->next = c->next;
     else
-        f->others = c->next;
+        list->first = c->next;
     if (c->next)
         c->next->prev = c->prev;
+    else
+        list->last = c->prev;
 }
 
 /* ---- the cache ---- */
@@ -112,46 +116,44 @@ static uint32_t run(const struct xen_chunk *c, uint64_t addr, uint32_t len)
     return end - addr < len ? (uint32_t)(end - addr) : len;
 }
 
-/* The entry whose chunk is around @addr, or -1. */
-static int find(const struct xen_foreign *f, uint64_t addr)
+/* Where the chunk around @addr is linked, or would be: points to NULL. */
+static struct xen_chunk **place(const struct xen_foreign *f, uint64_t addr)
 {
-    for (uint32_t i = 0; i < f->capacity; i++)
-        if (f->cache[i] && addr - f->cache[i]->addr < XEN_CHUNK_BYTES)
-            return (int)i;
-    return -1;
+    uint64_t number = addr / XEN_CHUNK_BYTES;
+    struct xen_chunk **link = &f->bucket[number % f->capacity];
+
+    while (*link && (*link)->addr / XEN_CHUNK_BYTES != number)
+        link = &(*link)->beside;
+    return link;
 }
 
-/* Takes entry @i out of the cache: unmapped now, or by its last user. */
-static void expel(struct xen_foreign *f, uint32_t i)
+/* Takes @c out of the cache: unmapped now, or by its last user. */
+static void expel(struct xen_foreign *f, struct xen_chunk *c)
 {
-    struct xen_chunk *c = f->cache[i];
-
-    f->cache[i] = NULL;
+    *place(f, c->addr) = c->beside;
+    f->cached--;
     c->cached = false;
     if (c->users) {
         f->busy--;
-        link_other(f, c);
+        append(&f->others, c);
     } else {
+        take_out(&f->idle, c);
         drop(f, c);
     }
 }
 
-/* A free entry: one is always without users. */
-static uint32_t make_way(struct xen_foreign *f)
+/* Takes @c, which nobody uses yet, in; if need be for another: one is always idle. */
+static void take_in(struct xen_foreign *f, struct xen_chunk *c)
 {
-    uint32_t oldest = 0;
-    uint64_t best = UINT64_MAX;
+    struct xen_chunk **link;
 
-    for (uint32_t i = 0; i < f->capacity; i++) {
-        if (!f->cache[i])
-            return i;
-        if (!f->cache[i]->users && f->cache[i]->used_at < best) {
-            best = f->cache[i]->used_at;
-            oldest = i;
-        }
-    }
-    expel(f, oldest);
-    return oldest;
+    if (f->cached == f->capacity)
+        expel(f, f->idle.first);
+    link = place(f, c->addr);
+    *link = c;
+    f->cached++;
+    c->cached = true;
+    append(&f->idle, c);
 }
 
 /* Fills @c in: ANYHV_OK if at least the page at @addr is there. */
@@ -172,15 +174,15 @@ static int fill(const struct xen_foreign *f, struct xen_chunk *c, uint64_t addr)
 /* The chunk around @addr, whose page is there. */
 static int get(struct xen_foreign *f, uint64_t addr, struct xen_chunk **out)
 {
-    int at = find(f, addr), rc;
+    struct xen_chunk *c = *place(f, addr);
+    int rc;
 
-    if (at >= 0 && !(f->cache[at]->there & page_bit(f->cache[at], addr))) {
-        expel(f, (uint32_t)at);
-        at = -1;
+    if (c && !(c->there & page_bit(c, addr))) {
+        expel(f, c);
+        c = NULL;
     }
-    if (at < 0) {
-        struct xen_chunk *c = new_chunk(addr & ~(XEN_CHUNK_BYTES - 1), XEN_CHUNK_PAGES);
-
+    if (!c) {
+        c = new_chunk(addr & ~(XEN_CHUNK_BYTES - 1), XEN_CHUNK_PAGES);
         if (!c)
             return ANYHV_E_NORES;
         rc = fill(f, c, addr);
@@ -188,12 +190,12 @@ static int get(struct xen_foreign *f, uint64_t addr, struct xen_chunk **out)
             drop(f, c);
             return rc;
         }
-        at = (int)make_way(f);
-        c->cached = true;
-        f->cache[at] = c;
+        take_in(f, c);
+    } else if (!c->users && c != f->idle.last) {
+        take_out(&f->idle, c);
+        append(&f->idle, c);
     }
-    f->cache[at]->used_at = ++f->clock;
-    *out = f->cache[at];
+    *out = c;
     return ANYHV_OK;
 }
 
@@ -202,10 +204,11 @@ static void give_back(struct xen_foreign *f, struct xen_chunk *c)
     if (--c->users)
         return;
     if (!c->cached) {
-        unlink_other(f, c);
+        take_out(&f->others, c);
         drop(f, c);
         return;
     }
+    append(&f->idle, c);
     f->busy--;
     if (f->starved) {
         f->starved = false;
@@ -227,7 +230,7 @@ static int map_ring(struct xen_foreign *f, uint64_t addr, uint32_t len, struct a
         return rc;
     }
     c->users = 1;
-    link_other(f, c);
+    append(&f->others, c);
     out->ptr = c->host + off;
     out->len = len;
     out->priv = (uintptr_t)c;
@@ -250,7 +253,10 @@ static int foreign_map(struct anyhv_mem *mem, uint64_t addr, uint32_t len, unsig
         f->starved = true;
         return ANYHV_E_NORES;
     }
-    f->busy += c->users++ == 0;
+    if (c->users++ == 0) {
+        take_out(&f->idle, c);
+        f->busy++;
+    }
     out->ptr = c->host + (addr - c->addr);
     out->len = run(c, addr, len);
     out->priv = (uintptr_t)c;
@@ -295,29 +301,29 @@ int xen_foreign_init(struct xen_foreign *f, struct xen_guest *guest)
 {
     f->guest = guest;
     f->capacity = (uint32_t)(((uint64_t)guest->module->options->map_mib << 20) / XEN_CHUNK_BYTES);
-    f->cache = calloc(f->capacity, sizeof(f->cache[0]));
+    f->bucket = calloc(f->capacity, sizeof(f->bucket[0]));
     anyhv_mem_init(&f->mem, NULL, 0, &foreign_ops, f);
-    return f->cache ? ANYHV_OK : ANYHV_E_NORES;
+    return f->bucket ? ANYHV_OK : ANYHV_E_NORES;
 }
 
 void xen_foreign_invalidate(struct xen_foreign *f)
 {
-    for (uint32_t i = 0; i < f->capacity; i++)
-        if (f->cache[i])
-            expel(f, i);
+    for (uint32_t i = 0; i < f->capacity && f->cached; i++)
+        while (f->bucket[i])
+            expel(f, f->bucket[i]);
 }
 
 void xen_foreign_fini(struct xen_foreign *f)
 {
-    if (!f->cache)
+    if (!f->bucket)
         return;
     xen_foreign_invalidate(f);
-    while (f->others) {
-        struct xen_chunk *c = f->others;
+    while (f->others.first) {
+        struct xen_chunk *c = f->others.first;
 
-        unlink_other(f, c);
+        take_out(&f->others, c);
         drop(f, c);
     }
-    free(f->cache);
-    f->cache = NULL;
+    free(f->bucket);
+    f->bucket = NULL;
 }

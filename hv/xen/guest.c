@@ -103,9 +103,7 @@ static int open_note(struct xen_guest *guest, struct xen_note **note)
     rc = anyhv_state_file_open(&guest->state, path, guest->owner, sizeof(**note), NULL);
     if (rc)
         anyhv_log(ANYHV_LOG_ERROR, "xen.state", "domain %u: %s: %s", guest->domid, path,
-                  rc == ANYHV_E_IO      ? strerror(errno)
-                  : rc == ANYHV_E_STATE ? "another process serves this guest"
-                                        : anyhv_result_name(rc));
+                  anyhv_state_file_error(rc));
     else
         *note = guest->state.note;
     return rc;

@@ -7,6 +7,7 @@
 #include "xen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <xen/memory.h>
@@ -54,9 +55,18 @@ bool xen_server_alive(const struct xen_guest *guest)
 
 static int open_events(struct xen_guest *guest, struct xen_note *note)
 {
+    int fd, flags;
+
     (void)note;
     guest->server.events = xenevtchn_open(NULL, 0);
-    return guest->server.events ? ANYHV_OK : failed(guest, "opening event channels");
+    if (!guest->server.events)
+        return failed(guest, "opening event channels");
+    /* The library waits for an event as its descriptor does. */
+    fd = xenevtchn_fd(guest->server.events);
+    flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return failed(guest, "asking event channels not to wait");
+    return ANYHV_OK;
 }
 
 static int count_vcpus(struct xen_guest *guest, struct xen_note *note)

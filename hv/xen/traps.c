@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -158,21 +157,24 @@ static int vcpu_of(const struct xen_server *server, evtchn_port_t port)
     return -1;
 }
 
-/* False: none is there. The library would wait for one. */
+static void failed(struct xen_guest *guest)
+{
+    anyhv_log(ANYHV_LOG_ERROR, "xen.events", "domain %u: its event channels fail: %s", guest->domid,
+              strerror(errno));
+    xen_guest_gone(guest);
+}
+
+/* False: none is there. */
 static bool take_event(struct xen_guest *guest)
 {
     struct xen_server *server = &guest->server;
-    struct pollfd here = {.fd = xenevtchn_fd(server->events), .events = POLLIN};
-    int port, vcpu;
+    int port = xenevtchn_pending(server->events), vcpu;
 
-    if (poll(&here, 1, 0) <= 0)
+    if (port < 0 && errno == EAGAIN)
         return false;
-    port = xenevtchn_pending(server->events);
     /* Before the slot is looked at: what comes later shall be an event again. */
     if (port < 0 || xenevtchn_unmask(server->events, (evtchn_port_t)port) < 0) {
-        anyhv_log(ANYHV_LOG_ERROR, "xen.events", "domain %u: its event channels fail: %s",
-                  guest->domid, strerror(errno));
-        xen_guest_gone(guest);
+        failed(guest);
         return false;
     }
     vcpu = vcpu_of(server, (evtchn_port_t)port);
@@ -181,11 +183,12 @@ static bool take_event(struct xen_guest *guest)
     return true;
 }
 
+/* A vCPU waits for one access, so with only one there is no need to look for a second event. */
 void xen_traps_ready(struct anyhv_watch *watch, uint32_t events)
 {
     struct xen_guest *guest = watch->priv;
 
     (void)events;
-    for (unsigned n = 0; n < XEN_EVENTS && !guest->gone && take_event(guest); n++)
+    for (unsigned n = 0; n < guest->server.vcpus && !guest->gone && take_event(guest); n++)
         ;
 }

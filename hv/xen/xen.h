@@ -23,7 +23,6 @@
 
 #define XEN_PAGE      4096u                /* of the hypervisor, whatever the kernels' pages are */
 #define XEN_BUDGET    256u                 /* requests per turn on the loop */
-#define XEN_EVENTS    64u                  /* traps per turn */
 #define XEN_ALIVE_NS  UINT64_C(1000000000) /* between looks at guests whose end nobody reports */
 #define XEN_DOMID_MAX 0x7fefu              /* above are Xen's own */
 
@@ -51,20 +50,24 @@ struct xen_chunk {
     uint32_t pages;
     uint32_t users; /* maps that core has not given back */
     bool cached;
-    uint64_t there; /* cached: a bit for each page that could be mapped */
-    uint64_t used_at;
-    struct xen_chunk *next, *prev; /* not cached: of the others */
+    uint64_t there;                /* cached: a bit for each page that could be mapped */
+    struct xen_chunk *beside;      /* cached: the next in its bucket */
+    struct xen_chunk *next, *prev; /* in the list of those that are idle, or not cached */
+};
+
+struct xen_chunks {
+    struct xen_chunk *first, *last;
 };
 
 struct xen_foreign {
     struct xen_guest *guest;
     struct anyhv_mem mem;
-    struct xen_chunk **cache; /* NULL: an entry is free */
-    uint32_t capacity;
-    uint32_t busy; /* entries with users; one never has, so that copies are always possible */
-    uint64_t clock;
-    struct xen_chunk *others; /* rings; and what left the cache while it was in use */
-    bool starved;             /* a map was refused for want of an entry */
+    struct xen_chunk **bucket; /* of cached ones, as many as may be: by their address */
+    uint32_t capacity, cached;
+    uint32_t busy; /* cached, with users; one never has, so that copies are always possible */
+    struct xen_chunks idle;   /* cached, without; the one not used for longest first */
+    struct xen_chunks others; /* rings; and what left the cache while it was in use */
+    bool starved;             /* a map was refused for want of room */
 };
 
 int xen_foreign_init(struct xen_foreign *foreign, struct xen_guest *guest);

@@ -312,6 +312,19 @@ size_t anyhv_journal_size(unsigned entries, bool packed);
 int anyhv_ctl_queue_journal(struct anyhv_dev *dev, unsigned queue, void *area, size_t size);
 
 /*
+ * State block and journal side by side in one area that outlives the process: a file, or memory
+ * that somebody keeps. Its bytes for a device with the table @ops.
+ */
+size_t anyhv_keep_size(const struct anyhv_device_ops *ops);
+/*
+ * Has a device live there: fills state, journal, their sizes and resume of *@how. @area: aligned to
+ * 8, kept until detach. @found: its content is a predecessor's. One that was never attached left
+ * nothing to resume.
+ */
+void anyhv_keep_use(void *area, const struct anyhv_device_ops *ops, bool found,
+                    struct anyhv_attach *how);
+
+/*
  * Checks everything, maps the three areas, starts. On an error nothing has changed but a counter
  * and NEEDS_RESET: ANYHV_E_INVAL (queue, size, alignment, base, a journal that makes no sense),
  * ANYHV_E_BADADDR / _PERM (not in memory), ANYHV_E_STATE (already started, or FEATURES_OK is not

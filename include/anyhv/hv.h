@@ -120,6 +120,22 @@ int anyhv_instance_create(struct anyhv_instance *instance, struct anyhv_server *
 /* After detach. Does nothing for a zeroed struct. */
 void anyhv_instance_destroy(struct anyhv_instance *instance);
 
+struct anyhv_mmio;
+struct anyhv_mmio_ops;
+
+/*
+ * For modules with registers: creates and attaches the device of @mmio, as anyhv_mmio_attach does.
+ * The caller fills in mem of *@how, what to withhold besides the operator's bits, and state and
+ * journal if they are not to be the instance's. On an error nothing is left.
+ *
+ * A state that cannot be gone on with is given up and the device begun anew. That leaves the
+ * guest's driver without its device until it resets it, which is better than a vCPU that nobody
+ * answers. *@refused then says why, else it is ANYHV_OK; how->resume: it does go on.
+ */
+int anyhv_instance_attach(struct anyhv_instance *instance, struct anyhv_server *server,
+                          struct anyhv_mmio *mmio, const struct anyhv_mmio_ops *ops, void *priv,
+                          struct anyhv_attach *how, bool platform, int *refused);
+
 /* Writes the counters of every device of @server, a line per queue and per violation seen. */
 void anyhv_server_report(const struct anyhv_server *server, FILE *out);
 

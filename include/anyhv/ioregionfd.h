@@ -80,8 +80,8 @@ struct anyhv_ior_message {
             uint32_t flags;
         } interrupt;
         struct {
-            uint32_t adopted; /* 1: what the predecessor left will be gone on with */
-        } state;              /* STATE's answer */
+            uint32_t resumed; /* 1: the device goes on with what the predecessor left */
+        } started;            /* START's answer */
         uint64_t words[7];
     } u;
 };

@@ -52,6 +52,27 @@ static size_t journal_size(const struct anyhv_device_ops *ops)
     return ANYHV_JOURNAL_SIZE(ops->queues, max_size(ops));
 }
 
+/* The journal's place behind the block. */
+static size_t journal_offset(const struct anyhv_device_ops *ops)
+{
+    return (ANYHV_STATE_SIZE(ops->queues, ops->config_len) + 63) & ~(size_t)63;
+}
+
+size_t anyhv_keep_size(const struct anyhv_device_ops *ops)
+{
+    return journal_offset(ops) + journal_size(ops);
+}
+
+void anyhv_keep_use(void *area, const struct anyhv_device_ops *ops, bool found,
+                    struct anyhv_attach *how)
+{
+    how->state = area;
+    how->state_size = journal_offset(ops);
+    how->journal = (uint8_t *)area + journal_offset(ops);
+    how->journal_size = journal_size(ops);
+    how->resume = found && ((const struct anyhv_state *)area)->magic == ANYHV_STATE_MAGIC;
+}
+
 static bool ops_valid(const struct anyhv_device_ops *ops)
 {
     uint16_t max = max_size(ops);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The file is a header, the note, the state block and the journal. The header's magic word is
- * written last, so a process that is killed while it makes a file leaves one that nobody believes.
- * The lock on the file ends with the process that holds it.
+ * The file is a header, the note, and the area for a device's state block and journal. The header's
+ * magic word is written last, so a process that is killed while it makes a file leaves one that
+ * nobody believes. The lock on the file ends with the process that holds it.
  */
 #include <anyhv/linux/state_file.h>
 
@@ -21,7 +21,7 @@
 struct header {
     uint64_t magic;
     uint32_t version, zero;
-    uint64_t note_size, state_size, journal_size;
+    uint64_t note_size, keep_size;
     char owner[ANYHV_STATE_FILE_OWNER];
 };
 
@@ -33,19 +33,18 @@ static size_t padded(size_t size)
 static struct header make_header(const char *owner, size_t note_size,
                                  const struct anyhv_device_ops *ops)
 {
-    struct header h = {.magic = MAGIC, .version = VERSION, .note_size = note_size};
+    struct header h = {.magic = MAGIC,
+                       .version = VERSION,
+                       .note_size = note_size,
+                       .keep_size = ops ? anyhv_keep_size(ops) : 0};
 
     strcpy(h.owner, owner); /* its length was checked */
-    if (ops) {
-        h.state_size = ANYHV_STATE_SIZE(ops->queues, ops->config_len);
-        h.journal_size = ANYHV_JOURNAL_SIZE(ops->queues, ops->max_size ? ops->max_size : 1024);
-    }
     return h;
 }
 
 static size_t file_size(const struct header *h)
 {
-    return padded(sizeof(*h)) + padded(h->note_size) + padded(h->state_size) + h->journal_size;
+    return padded(sizeof(*h)) + padded(h->note_size) + h->keep_size;
 }
 
 /*
@@ -71,15 +70,37 @@ static int open_locked(const char *path, struct stat *st)
     }
 }
 
+/*
+ * Nothing behind the header: so it is while a file is made. A file of somebody's that begins with
+ * zeroes is another matter.
+ */
+static bool half_made(int fd)
+{
+    uint8_t bytes[4096];
+    off_t at = sizeof(struct header);
+    ssize_t n;
+
+    while ((n = pread(fd, bytes, sizeof(bytes), at)) > 0) {
+        for (ssize_t i = 0; i < n; i++)
+            if (bytes[i])
+                return false;
+        at += n;
+    }
+    return n == 0;
+}
+
 /* Whose is what is there? 1: ours, to go on with; 0: nobody's; else an error. */
 static int look(int fd, const struct stat *st, const struct header *wanted)
 {
-    struct header found;
+    struct header found = {0};
 
     if (!S_ISREG(st->st_mode))
         return ANYHV_E_INVAL;
-    if (pread(fd, &found, sizeof(found), 0) != (ssize_t)sizeof(found) || found.magic != MAGIC ||
-        memcmp(found.owner, wanted->owner, sizeof(found.owner)) != 0)
+    if (pread(fd, &found, sizeof(found), 0) < 0)
+        return ANYHV_E_IO;
+    if (found.magic != MAGIC)
+        return !found.magic && half_made(fd) ? 0 : ANYHV_E_INVAL;
+    if (memcmp(found.owner, wanted->owner, sizeof(found.owner)) != 0)
         return 0;
     if (memcmp(&found, wanted, sizeof(found)) != 0 || (uint64_t)st->st_size != file_size(wanted))
         return ANYHV_E_VERSION;
@@ -99,16 +120,9 @@ static int wipe(int fd, size_t size)
 
 static void lay_out(struct anyhv_state_file *file, const struct header *h)
 {
-    uint8_t *at = file->map.host + padded(sizeof(*h));
-
-    file->note = at;
-    at += padded(h->note_size);
-    if (!h->state_size)
-        return;
-    file->state = at;
-    file->state_size = h->state_size;
-    file->journal = at + padded(h->state_size);
-    file->journal_size = h->journal_size;
+    file->note = file->map.host + padded(sizeof(*h));
+    if (h->keep_size)
+        file->area = file->map.host + padded(sizeof(*h)) + padded(h->note_size);
 }
 
 static void sign(struct anyhv_state_file *file, const struct header *h)
@@ -151,6 +165,7 @@ int anyhv_state_file_open(struct anyhv_state_file *file, const char *path, const
     if (strlen(owner) >= ANYHV_STATE_FILE_OWNER)
         return ANYHV_E_INVAL;
     h = make_header(owner, note_size, ops);
+    file->ops = ops;
     file->path = strdup(path);
     if (!file->path)
         return ANYHV_E_IO;
@@ -164,16 +179,25 @@ int anyhv_state_file_open(struct anyhv_state_file *file, const char *path, const
     return rc;
 }
 
+const char *anyhv_state_file_error(int result)
+{
+    switch (result) {
+    case ANYHV_E_IO:
+        return strerror(errno);
+    case ANYHV_E_STATE:
+        return "another process has it";
+    case ANYHV_E_VERSION:
+        return "it is another build's, or another device's";
+    case ANYHV_E_INVAL:
+        return "it is no state file, and stays as it is";
+    default:
+        return anyhv_result_name(result);
+    }
+}
+
 void anyhv_state_file_use(const struct anyhv_state_file *file, struct anyhv_attach *how)
 {
-    const struct anyhv_state *state = file->state;
-
-    how->state = file->state;
-    how->state_size = file->state_size;
-    how->journal = file->journal;
-    how->journal_size = file->journal_size;
-    /* Before it attached for the first time, the predecessor had nothing to go on with. */
-    how->resume = file->resume && state->magic == ANYHV_STATE_MAGIC;
+    anyhv_keep_use(file->area, file->ops, file->resume, how);
 }
 
 void anyhv_state_file_close(struct anyhv_state_file *file)

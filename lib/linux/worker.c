@@ -37,7 +37,8 @@ struct anyhv_worker {
     pthread_cond_t changed; /* submitted got a job, or ending was set */
     pthread_cond_t idle;    /* the job that was under way when ending was set is over */
     struct job_list submitted, finished;
-    bool busy, ending;
+    struct anyhv_job *busy; /* the one that runs */
+    bool ending;
     bool abandoned; /* the thread has the worker to itself */
 };
 
@@ -117,11 +118,11 @@ static void dispose(struct anyhv_worker *worker)
 static void run(struct anyhv_worker *worker, struct anyhv_job *job)
 {
     job->state = BEGUN;
-    worker->busy = true;
+    worker->busy = job;
     pthread_mutex_unlock(&worker->lock);
     job->work(job);
     pthread_mutex_lock(&worker->lock);
-    worker->busy = false;
+    worker->busy = NULL;
     if (!worker->abandoned)
         finish(worker, job, RAN);
     if (worker->ending)
@@ -276,6 +277,8 @@ bool anyhv_worker_abandon(struct anyhv_worker *worker, unsigned timeout_ms)
     struct timespec until = in_ms(timeout_ms);
     int error = 0;
 
+    if (!worker)
+        return true;
     end(worker);
     pthread_mutex_lock(&worker->lock);
     while (worker->busy && !error)
@@ -283,10 +286,12 @@ bool anyhv_worker_abandon(struct anyhv_worker *worker, unsigned timeout_ms)
     pthread_mutex_unlock(&worker->lock);
     end_jobs(worker);
     pthread_mutex_lock(&worker->lock);
-    bool hangs = worker->busy;
+    bool hangs = worker->busy != NULL;
     worker->abandoned = hangs;
-    if (hangs)
+    if (hangs) {
+        worker->busy->worker = NULL; /* which its caller may still want to cancel */
         pthread_detach(worker->thread);
+    }
     pthread_mutex_unlock(&worker->lock); /* from here on it may be gone at any time */
     if (!hangs)
         anyhv_worker_free(worker);

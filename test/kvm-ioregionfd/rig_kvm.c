@@ -21,7 +21,7 @@ struct running {
     struct drv_mmio mmio;
     int fd;       /* guest memory */
     int state;    /* what the module left with us */
-    bool adopted; /* it goes on where another was */
+    bool resumed; /* it goes on where another was */
     uint8_t *ram;
     bool irq_used, irq_config;
 };
@@ -127,12 +127,12 @@ static bool connect_vmm(struct rig *rig)
     if (r->state >= 0)
         close(r->state);
     r->state = dup(w->answer_fd);
-    r->adopted = w->answer[8];
     ok = add_memory(r);
     for (uint32_t i = 0; i < TEST_QUEUES && ok && !r->how->posted; i++)
         ok = world_kick_fd(w, i) == RES_OK;
     ok = ok && world_interrupt(w, r->how->level) == RES_OK &&
          world_start_device(w, r->how->stream ? SOCK_STREAM : SOCK_SEQPACKET) == RES_OK;
+    r->resumed = w->answer[8];
     return ok;
 }
 
@@ -262,7 +262,7 @@ static bool rig_crash(struct rig *rig)
     start_module(r);
     up = connect_vmm(rig);
     rig_settle(rig);
-    return up && r->adopted;
+    return up && r->resumed;
 }
 
 static const struct rig_ops ops = {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # lib/linux
 
-foreach(name args loop timer task worker log fdmem socket socket_fds state_file instance main)
+foreach(name args event loop timer task worker log fdmem socket socket_fds state_file instance main)
     anyhv_add_test(test_${name} SOURCES test_${name}.c)
 endforeach()
 # These two stop or turn the clock.

@@ -4,6 +4,7 @@
 #include "toy.h"
 
 #include <anyhv/linux/log.h>
+#include <anyhv/transport/mmio.h>
 #include <stdlib.h>
 
 static int create_result;
@@ -92,6 +93,80 @@ static void test_create_fails(void **state)
     create_result = 0;
 }
 
+static void line(struct anyhv_mmio *mmio, bool level)
+{
+    (void)mmio;
+    (void)level;
+}
+
+static void mark(struct anyhv_mmio *mmio)
+{
+    (void)mmio;
+}
+
+static const struct anyhv_mmio_ops mmio_ops = {.irq = line, .work = mark};
+
+/* What becomes of a device with what @area holds, of a predecessor's or not. */
+static bool attached(void *area, bool found, int *refused, bool *resumed)
+{
+    struct anyhv_server server = {.cls = &toy, .withhold = ANYHV_F_EVENT_IDX};
+    struct anyhv_instance instance = {0};
+    struct anyhv_mmio mmio = {.vendor = 77};
+    struct anyhv_mem mem;
+    struct anyhv_attach how = {.mem = &mem, .withhold = ANYHV_F_INDIRECT_DESC};
+    int rc;
+
+    anyhv_mem_init(&mem, NULL, 0, NULL, NULL);
+    anyhv_keep_use(area, &toy_ops, found, &how);
+    rc = anyhv_instance_attach(&instance, &server, &mmio, &mmio_ops, area, &how, false, refused);
+    *resumed = how.resume;
+    assert_int_equal(creations, rc == ANYHV_OK);
+    if (rc)
+        return false;
+    assert_int_equal(mmio.vendor, 77);
+    assert_ptr_equal(mmio.priv, area);
+    assert_ptr_equal(mmio.dev.state, area);
+    assert_false(anyhv_ctl_features(&mmio.dev) & (ANYHV_F_EVENT_IDX | ANYHV_F_INDIRECT_DESC));
+    anyhv_ctl_set_status(&mmio.dev, ANYHV_S_ACKNOWLEDGE);
+    anyhv_dev_detach(&mmio.dev);
+    anyhv_instance_destroy(&instance);
+    return true;
+}
+
+/* Fresh, resumed, and begun anew because what was found is refused: each is told from the others.
+ */
+static void test_resumed_or_not(void **state)
+{
+    struct anyhv_state *block = calloc(1, anyhv_keep_size(&toy_ops));
+    bool resumed;
+    int refused;
+    (void)state;
+
+    create_result = creations = 0;
+    assert_non_null(block);
+    assert_true(attached(block, true, &refused, &resumed)); /* nobody was attached there yet */
+    assert_int_equal(refused, ANYHV_OK);
+    assert_false(resumed);
+    assert_true(attached(block, true, &refused, &resumed));
+    assert_int_equal(refused, ANYHV_OK);
+    assert_true(resumed);
+    assert_int_equal(block->status, ANYHV_S_ACKNOWLEDGE);
+    assert_true(attached(block, false, &refused, &resumed));
+    assert_int_equal(refused, ANYHV_OK);
+    assert_false(resumed);
+    block->queues++;
+    assert_true(attached(block, true, &refused, &resumed));
+    assert_int_equal(refused, ANYHV_E_VERSION);
+    assert_false(resumed);
+    assert_int_equal(block->queues, toy_ops.queues);
+    create_result = ANYHV_E_NORES; /* ours to lack: the state is for the next attempt */
+    assert_false(attached(block, true, &refused, &resumed));
+    assert_int_equal(refused, ANYHV_OK);
+    assert_int_equal(block->status, ANYHV_S_ACKNOWLEDGE);
+    create_result = 0;
+    free(block);
+}
+
 static void test_report(void **state)
 {
     struct anyhv_server server = {.cls = &toy};
@@ -128,6 +203,7 @@ static void test_report(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_instances),
     cmocka_unit_test(test_create_fails),
+    cmocka_unit_test(test_resumed_or_not),
     cmocka_unit_test(test_report),
 };
 

@@ -16,6 +16,7 @@ static const struct anyhv_device_ops three_queues = {
     .name = "three", .id = 9, .queues = 3, .max_size = 64, .config_len = 12};
 
 static char dir[64], path[96];
+static size_t keep_size; /* of what has two queues */
 
 static int begin(void **state)
 {
@@ -24,6 +25,7 @@ static int begin(void **state)
     if (!mkdtemp(dir))
         return -1;
     snprintf(path, sizeof(path), "%s/device", dir);
+    keep_size = anyhv_keep_size(&two_queues);
     return 0;
 }
 
@@ -43,21 +45,22 @@ static int open_file(struct anyhv_state_file *file, const char *owner)
 static void fresh_is_zero(void **state)
 {
     struct anyhv_state_file file;
+    struct anyhv_attach how = {0};
     struct stat st;
 
     (void)state;
     assert_int_equal(open_file(&file, "guest"), ANYHV_OK);
     assert_false(file.resume);
-    assert_int_equal(file.state_size, ANYHV_STATE_SIZE(2, 12));
-    assert_int_equal(file.journal_size, ANYHV_JOURNAL_SIZE(2, 64));
     for (size_t i = 0; i < 8; i++)
         assert_int_equal(((uint8_t *)file.note)[i], 0);
-    for (size_t i = 0; i < file.state_size; i++)
-        assert_int_equal(((uint8_t *)file.state)[i], 0);
-    for (size_t i = 0; i < file.journal_size; i++)
-        assert_int_equal(((uint8_t *)file.journal)[i], 0);
-    assert_int_equal((uintptr_t)file.state % 8, 0);
-    assert_int_equal((uintptr_t)file.journal % 8, 0);
+    for (size_t i = 0; i < keep_size; i++)
+        assert_int_equal(((uint8_t *)file.area)[i], 0);
+    anyhv_state_file_use(&file, &how);
+    assert_ptr_equal(how.state, file.area);
+    assert_true(how.state_size >= ANYHV_STATE_SIZE(2, 12));
+    assert_int_equal(how.journal_size, ANYHV_JOURNAL_SIZE(2, 64));
+    assert_int_equal((uintptr_t)how.state % 8, 0);
+    assert_int_equal((uintptr_t)how.journal % 8, 0);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
     anyhv_state_file_close(&file);
@@ -71,16 +74,13 @@ static void kept(void **state)
     (void)state;
     assert_int_equal(open_file(&file, "guest"), ANYHV_OK);
     memset(file.note, 1, 8);
-    memset(file.state, 2, file.state_size);
-    memset(file.journal, 3, file.journal_size);
+    memset(file.area, 2, keep_size);
     anyhv_state_file_close(&file);
     assert_int_equal(open_file(&file, "guest"), ANYHV_OK);
     assert_true(file.resume);
     assert_int_equal(((uint8_t *)file.note)[7], 1);
-    assert_int_equal(((uint8_t *)file.state)[0], 2);
-    assert_int_equal(((uint8_t *)file.state)[file.state_size - 1], 2);
-    assert_int_equal(((uint8_t *)file.journal)[0], 3);
-    assert_int_equal(((uint8_t *)file.journal)[file.journal_size - 1], 3);
+    assert_int_equal(((uint8_t *)file.area)[0], 2);
+    assert_int_equal(((uint8_t *)file.area)[keep_size - 1], 2);
     anyhv_state_file_close(&file);
 }
 
@@ -94,13 +94,13 @@ static void kept_when_killed(void **state)
     (void)state;
     if (pid == 0) {
         if (open_file(&file, "guest") == ANYHV_OK)
-            memset(file.state, 7, file.state_size);
+            memset(file.area, 7, keep_size);
         raise(SIGKILL);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(open_file(&file, "guest"), ANYHV_OK);
     assert_true(file.resume);
-    assert_int_equal(((uint8_t *)file.state)[file.state_size - 1], 7);
+    assert_int_equal(((uint8_t *)file.area)[keep_size - 1], 7);
     anyhv_state_file_close(&file);
 }
 
@@ -110,11 +110,11 @@ static void of_another_owner(void **state)
 
     (void)state;
     assert_int_equal(open_file(&file, "guest"), ANYHV_OK);
-    memset(file.state, 2, file.state_size);
+    memset(file.area, 2, keep_size);
     anyhv_state_file_close(&file);
     assert_int_equal(open_file(&file, "guests"), ANYHV_OK);
     assert_false(file.resume);
-    assert_int_equal(((uint8_t *)file.state)[0], 0);
+    assert_int_equal(((uint8_t *)file.area)[0], 0);
     anyhv_state_file_close(&file);
 }
 
@@ -147,6 +147,29 @@ static void half_made(void **state)
         assert_int_equal(open_file(&file, "guest"), ANYHV_OK);
         assert_false(file.resume);
         anyhv_state_file_remove(&file);
+    }
+}
+
+/* Whatever it is of whoever it is: it stays. */
+static void somebodys_file(void **state)
+{
+    static const char *const texts[] = {"a", "precious",
+                                        "a file of more bytes than a header has: "};
+    struct anyhv_state_file file;
+    struct stat st;
+
+    (void)state;
+    for (unsigned i = 0; i < 6; i++) {
+        int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+        off_t zeroes = i < 3 ? 0 : 4096; /* as a disk's image begins */
+
+        assert_int_equal(lseek(fd, zeroes, SEEK_SET), zeroes);
+        for (unsigned n = 0; n < 100; n++)
+            assert_true(write(fd, texts[i % 3], strlen(texts[i % 3])) > 0);
+        close(fd);
+        assert_int_equal(open_file(&file, "guest"), ANYHV_E_INVAL);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_size, zeroes + 100 * (off_t)strlen(texts[i % 3]));
     }
 }
 
@@ -215,8 +238,7 @@ static void note_only(void **state)
 
     (void)state;
     assert_int_equal(anyhv_state_file_open(&file, path, "guest", 4, NULL), ANYHV_OK);
-    assert_null(file.state);
-    assert_null(file.journal);
+    assert_null(file.area);
     memcpy(file.note, &number, 4);
     anyhv_state_file_close(&file);
     assert_int_equal(anyhv_state_file_open(&file, path, "guest", 4, NULL), ANYHV_OK);
@@ -234,16 +256,12 @@ static void used_for_an_attach(void **state)
     (void)state;
     assert_int_equal(open_file(&file, "guest"), ANYHV_OK);
     anyhv_state_file_use(&file, &how);
-    assert_ptr_equal(how.state, file.state);
-    assert_ptr_equal(how.journal, file.journal);
-    assert_int_equal(how.state_size, file.state_size);
-    assert_int_equal(how.journal_size, file.journal_size);
     assert_false(how.resume);
     anyhv_state_file_close(&file);
     assert_int_equal(open_file(&file, "guest"), ANYHV_OK);
     anyhv_state_file_use(&file, &how);
     assert_false(how.resume);
-    block = file.state;
+    block = file.area;
     block->magic = ANYHV_STATE_MAGIC;
     anyhv_state_file_use(&file, &how);
     assert_true(how.resume);
@@ -253,12 +271,19 @@ static void used_for_an_attach(void **state)
 #define UNIT(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 static const struct CMUnitTest tests[] = {
-    UNIT(fresh_is_zero),    UNIT(kept),
-    UNIT(kept_when_killed), UNIT(of_another_owner),
-    UNIT(of_another_shape), UNIT(half_made),
-    UNIT(one_at_a_time),    UNIT(removed),
-    UNIT(not_a_file),       UNIT(names_and_paths),
-    UNIT(note_only),        UNIT(used_for_an_attach),
+    UNIT(fresh_is_zero),
+    UNIT(kept),
+    UNIT(kept_when_killed),
+    UNIT(of_another_owner),
+    UNIT(of_another_shape),
+    UNIT(half_made),
+    UNIT(somebodys_file),
+    UNIT(one_at_a_time),
+    UNIT(removed),
+    UNIT(not_a_file),
+    UNIT(names_and_paths),
+    UNIT(note_only),
+    UNIT(used_for_an_attach),
 };
 
 ANYHV_TEST_MAIN("state-file", tests)

@@ -300,11 +300,19 @@ static void test_abandon_leaves_a_job_that_hangs(void **state)
     assert_int_equal(finished.ran, 1);
     assert_int_equal(waiting.cancelled, 1);
     assert_int_equal(threads(), before);
+    assert_null(hanging.job.worker);
+    assert_false(anyhv_worker_cancel(&hanging.job));
     eventfd_write(gate, 1);
     while (threads() == before)
         usleep(1000);
     assert_int_equal(dones, 2);
     assert_int_equal(anyhv_loop_turn(rig.loop, 0), 0);
+}
+
+static void test_abandon_of_nothing(void **state)
+{
+    (void)state;
+    assert_true(anyhv_worker_abandon(NULL, 0));
 }
 
 static void test_abandon_waits_for_a_job_that_ends(void **state)
@@ -339,6 +347,7 @@ static const struct CMUnitTest tests[] = {
     WITH_WORKER(test_abandon_leaves_a_job_that_hangs),
     WITH_WORKER(test_abandon_waits_for_a_job_that_ends),
     cmocka_unit_test(test_free_of_nothing),
+    cmocka_unit_test(test_abandon_of_nothing),
 };
 
 ANYHV_TEST_MAIN("worker", tests)

@@ -118,7 +118,8 @@ boot() { # RING
 
 outer() { tr -d '\r' <"$log" | grep -c "^ANYHV-OUTER $1" || true; }
 
-# Each at least thrice; and each time another one went on where it was, or was killed before it could.
+# Each at least thrice; and each time another one went on where it was, or was killed before it could:
+# a device process says so only of a state that it could go on with.
 killed_often() {
     local device kills
     kills=$(outer kill)

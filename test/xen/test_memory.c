@@ -159,6 +159,35 @@ static void cache_is_bounded_60(void **state)
     }
 }
 
+/* Chunks that lie in one bucket: each is found, whichever of them has gone. */
+static void far_apart(void **state)
+{
+    struct harness *h = *state;
+    struct anyhv_mem *mem = backend_dev(&h->b)->mem;
+    /* In the order of use; of four the one not used for longest makes way: is it mapped anew? */
+    static const struct {
+        unsigned chunk;
+        bool maps;
+    } reads[] = {
+        {0, true},  {4, true},   {8, true},  {12, true},  {0, false},  {8, false},
+        {4, false}, {12, false}, {16, true}, {8, false},  {12, false}, {4, false},
+        {0, true},  {16, true},  {4, false}, {12, false}, {8, true},
+    };
+    uint8_t byte;
+
+    fake_invalidate(DOM);
+    guest_answer(&h->b, DOM, 0);
+    for (unsigned i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
+        uint64_t at = reads[i].chunk * CHUNK + 5;
+        unsigned before = fake_count("map");
+
+        fake_ram(DOM)[at] = (uint8_t)(i + 1);
+        assert_int_equal(anyhv_mem_read(mem, FAKE_RAM_BASE + at, &byte, 1), ANYHV_OK);
+        assert_int_equal(byte, i + 1);
+        assert_int_equal(fake_count("map") - before, reads[i].maps);
+    }
+}
+
 /* 60: a length says nothing about how much is mapped at once. */
 static void huge_length_60(void **state)
 {
@@ -305,6 +334,7 @@ static const struct CMUnitTest tests[] = {
     UNIT(hole_in_a_chunk_in_use_59),
     UNIT(map_ends_before_a_hole),
     SMALL(cache_is_bounded_60),
+    SMALL(far_apart),
     SMALL(huge_length_60),
     SMALL(full_of_maps_in_use),
     UNIT(invalidate_in_use_61),

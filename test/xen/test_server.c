@@ -138,6 +138,8 @@ static void binds_every_vcpu(void **state)
     }
     for (unsigned v = FAKE_VCPUS; v-- > 0;)
         assert_int_equal((uint32_t)guest_answer(&h->b, DOM, v), 0x74726976);
+    /* One alone: nobody waits for the others. */
+    assert_int_equal((uint32_t)guest_read(&h->b, DOM, BASE, 4), 0x74726976);
 }
 
 static void refuses_too_many_vcpus(void **state)

@@ -243,6 +243,29 @@ static void scribbled_state_is_refused(void **state)
     assert_true(guest_echo(&h->g));
 }
 
+/* Where the state of the device should be, somebody has something else. */
+static void somebodys_file_stays(void **state)
+{
+    struct harness *h = *state;
+    char path[128], text[16] = "";
+    FILE *file;
+
+    backend_stop(&h->b);
+    snprintf(path, sizeof(path), "%s/test-3-2000000", h->dir);
+    file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fputs("precious", file) >= 0, 1);
+    fclose(file);
+    successor(h);
+    assert_true(logged("it is no state file"));
+    assert_null(h->b.server.instances);
+    file = fopen(path, "rb");
+    assert_non_null(fgets(text, sizeof(text), file));
+    fclose(file);
+    assert_string_equal(text, "precious");
+    unlink(path);
+}
+
 static void two_processes_for_one_guest(void **state)
 {
     struct harness *h = *state;
@@ -265,6 +288,7 @@ static const struct CMUnitTest tests[] = {
     UNIT(server_is_gone),
     UNIT(failed_successor_leaves_it),
     UNIT(scribbled_state_is_refused),
+    UNIT(somebodys_file_stays),
     UNIT(two_processes_for_one_guest),
 };
 

@@ -199,6 +199,19 @@ static void nothing_else_changes_66(void **state)
     guest_answer(&h->b, DOM, 0);
 }
 
+/* What the kernel is asked for a trap, with one vCPU: the event, its mask, the answer. */
+static void calls_of_a_trap(void **state)
+{
+    struct harness *h = *state;
+    const struct fake_access read = {.addr = BASE, .count = 1, .size = 4, .type = 1, .read = true};
+
+    fake_calls();
+    fake_trap(DOM, &read);
+    assert_true(anyhv_loop_turn(h->b.server.loop, 0) > 0);
+    assert_string_equal(fake_calls(), "pending unmask notify ");
+    assert_int_equal(guest_answer(&h->b, DOM, 0), 0x74726976);
+}
+
 static void broken_channel_ends_the_guest(void **state)
 {
     struct harness *h = *state;
@@ -223,12 +236,19 @@ static void broken_channel_ends_the_guest(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    UNIT(a_driver_gets_on),        UNIT(released_before_ring_work),
-    UNIT(line_follows_the_events), UNIT(failing_interrupt_is_said),
-    UNIT(odd_accesses_62),         UNIT(unknown_types_62),
-    UNIT(outside_the_window_62),   UNIT(every_register_every_width),
-    UNIT(invalidate_61),           UNIT(storm_63),
-    UNIT(nothing_else_changes_66), UNIT(broken_channel_ends_the_guest),
+    UNIT(a_driver_gets_on),
+    UNIT(released_before_ring_work),
+    UNIT(line_follows_the_events),
+    UNIT(failing_interrupt_is_said),
+    UNIT(odd_accesses_62),
+    UNIT(unknown_types_62),
+    UNIT(outside_the_window_62),
+    UNIT(every_register_every_width),
+    UNIT(invalidate_61),
+    UNIT(storm_63),
+    UNIT(nothing_else_changes_66),
+    UNIT(calls_of_a_trap),
+    UNIT(broken_channel_ends_the_guest),
 };
 
 ANYHV_TEST_MAIN("xen-traps", tests)

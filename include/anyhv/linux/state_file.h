@@ -21,11 +21,11 @@ extern "C" {
 
 /* Caller's storage, zeroed; in place until close or remove. */
 struct anyhv_state_file {
-    void *note;            /* zeroes in a fresh file */
-    void *state, *journal; /* NULL without a device */
-    size_t state_size, journal_size;
+    void *note;  /* zeroes in a fresh file */
+    void *area;  /* of the device, for anyhv_keep_use; NULL without one */
     bool resume; /* what is there is a predecessor's */
     /* private */
+    const struct anyhv_device_ops *ops;
     struct anyhv_fdmem map;
     char *path; /* NULL: not open */
     int fd;
@@ -34,16 +34,20 @@ struct anyhv_state_file {
 /*
  * Opens the file @path, or makes it, with @note_size bytes for the caller and the areas that the
  * device @ops needs (NULL: none). @owner names the peer whose state it is: what a file says of
- * somebody else is wiped. One process at a time.
+ * another peer is wiped. One process at a time.
  *
  * ANYHV_E_STATE: another process has it; ANYHV_E_VERSION: it is @owner's, but of another shape, so
- * another build or device wrote it; ANYHV_E_INVAL: not a regular file, or @owner is too long;
+ * another build or device wrote it; ANYHV_E_INVAL: what is there is no state file and stays as it
+ * is, or @owner is too long;
  * ANYHV_E_IO (errno).
  */
 int anyhv_state_file_open(struct anyhv_state_file *file, const char *path, const char *owner,
                           size_t note_size, const struct anyhv_device_ops *ops);
 
-/* Has a device keep its state there: fills state, journal and resume of *@how. */
+/* What @result of it means, for a message; with ANYHV_E_IO right after the call. */
+const char *anyhv_state_file_error(int result);
+
+/* anyhv_keep_use with the file's area: it has to have one. */
 void anyhv_state_file_use(const struct anyhv_state_file *file, struct anyhv_attach *how);
 
 /* Leaves it to a successor. After detach. Both do nothing for a zeroed struct. */

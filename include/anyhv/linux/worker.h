@@ -35,7 +35,7 @@ void anyhv_worker_submit(struct anyhv_worker *worker, struct anyhv_job *job);
 
 /*
  * A job not yet begun is taken out, and its done(job, false) comes in a later round: true. A job
- * that runs or has run is left alone: false.
+ * that runs, has run, or was never given to a worker is left alone: false.
  */
 bool anyhv_worker_cancel(struct anyhv_job *job);
 
@@ -48,7 +48,8 @@ void anyhv_worker_free(struct anyhv_worker *worker);
 /*
  * The same, for a job that may hang for ever in the kernel: it is waited for at most @timeout_ms.
  * False: it still runs, and its done() never comes. The thread ends by itself should the job
- * return; until then all that the job touches has to stay where it is, so for good.
+ * return; until then all that the job touches has to stay where it is, so for good. The worker is
+ * gone for the caller either way; to cancel the job does nothing. NULL is fine: true.
  */
 bool anyhv_worker_abandon(struct anyhv_worker *worker, unsigned timeout_ms);
 
