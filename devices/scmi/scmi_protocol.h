@@ -167,6 +167,11 @@ void anyhv_scmi_state_word64(struct scmi_state *state, uint64_t *word);
 size_t anyhv_scmi_save(struct anyhv_dev *dev, void *buf, size_t cap);
 int anyhv_scmi_load(struct anyhv_dev *dev, const void *buf, size_t len);
 
+/* ---- scmi_bounds.c ---- */
+
+/* What the caller filled in is as scmi.h says. */
+bool anyhv_scmi_within_bounds(const struct anyhv_scmi_platform *platform);
+
 /* ---- scmi_platform.c ---- */
 
 /* When something changed that may be due earlier than what was. */
