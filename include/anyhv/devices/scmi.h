@@ -26,12 +26,13 @@
 extern "C" {
 #endif
 
-#define ANYHV_SCMI_NAME    16u /* bytes of a name, the 0 behind it included */
-#define ANYHV_SCMI_AXES    3u  /* of a sensor, at most */
-#define ANYHV_SCMI_TRIPS   4u  /* trip points of a sensor for each agent, at most */
-#define ANYHV_SCMI_DEVICES 32u /* that permissions can be set for, at most */
-#define ANYHV_SCMI_DELAYED 8u  /* asynchronous commands of one agent in work at once */
-#define ANYHV_SCMI_NOTICES 16u /* notifications that wait; then the oldest has to go */
+#define ANYHV_SCMI_NAME    16u  /* bytes of a name, the 0 behind it included */
+#define ANYHV_SCMI_AXES    3u   /* of a sensor, at most */
+#define ANYHV_SCMI_TRIPS   4u   /* trip points of a sensor for each agent, at most */
+#define ANYHV_SCMI_DEVICES 32u  /* that permissions can be set for, at most */
+#define ANYHV_SCMI_DELAYED 8u   /* asynchronous commands of one agent in work at once */
+#define ANYHV_SCMI_NOTICES 16u  /* notifications that wait; then the oldest has to go */
+#define ANYHV_SCMI_REPLY   512u /* bytes of the longest answer */
 #define ANYHV_SCMI_NEVER   UINT64_MAX
 
 struct anyhv_scmi;
@@ -161,10 +162,18 @@ struct anyhv_scmi_platform_ops {
     /* An agent was refused something: tell the operator. Optional. */
     void (*refused)(struct anyhv_scmi_platform *platform, const struct anyhv_scmi_agent *agent,
                     unsigned protocol, unsigned message, uint32_t number);
-    /* A clock has changed, because of the agent with this id. Optional. */
-    void (*clock_changed)(struct anyhv_scmi_platform *platform,
-                          const struct anyhv_scmi_clock *clock, uint32_t by);
-    /* A reset line changes. False: it could not. Optional: lines of the simulation need nothing. */
+    /*
+     * The two below move what is real; both are optional, what is simulated needs nothing. They
+     * must not block: all agents wait meanwhile. False: it did not move. The agent that asked gets
+     * HARDWARE_ERROR, and nothing has changed; what an agent that leaves or a saved state asked for
+     * stays as it was until somebody asks again.
+     *
+     * @clock, still with the rate and state that it had, goes to @rate and @on, because of the
+     * agent with the id @by.
+     */
+    bool (*set_clock)(struct anyhv_scmi_platform *platform, struct anyhv_scmi_clock *clock,
+                      uint64_t rate, bool on, uint32_t by);
+    /* A line changes, which is not yet so in @reset. */
     bool (*reset_line)(struct anyhv_scmi_platform *platform, struct anyhv_scmi_reset *reset,
                        bool asserted);
 };
@@ -234,6 +243,10 @@ struct anyhv_scmi {
     uint32_t order;
     bool started;
     bool behind; /* events and buffers are left: the next tick goes on */
+    /* A command that was carried out while its answer could not be written: it waits here. */
+    uint64_t unanswered; /* handle */
+    uint16_t answer_len;
+    uint8_t answer[ANYHV_SCMI_REPLY];
     struct anyhv_scmi_event delayed[ANYHV_SCMI_DELAYED], notice[ANYHV_SCMI_NOTICES];
     struct anyhv_scmi_counters counters;
 };
