@@ -293,42 +293,95 @@ static void sensor_file(void **state)
     anyhv_loop_free(loop);
 }
 
+/* A program, up to its first guest: scmi with the platform of @text and one option, or NULL. */
+struct program {
+    char path[32];
+    struct anyhv_loop *loop;
+    void *options, *host;
+};
+
+static int open_program(struct program *p, const char *text, const char *option)
+{
+    const struct anyhv_class *cls = &anyhv_scmi_class;
+    char platform[64], name[] = "test", *argv[] = {name, platform, (char *)(uintptr_t)option, NULL};
+    int fd;
+
+    strcpy(p->path, "/tmp/anyhv-scmi-XXXXXX");
+    fd = mkstemp(p->path);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    snprintf(platform, sizeof(platform), "--platform=%s", p->path);
+    p->loop = anyhv_loop_new();
+    p->options = calloc(1, cls->options_size);
+    assert_int_equal(argp_parse(cls->args, option ? 3 : 2, argv, 0, NULL, p->options), 0);
+    logged[0] = 0;
+    return cls->open(p->loop, p->options, &p->host);
+}
+
+static void close_program(struct program *p, bool opened)
+{
+    if (opened)
+        anyhv_scmi_class.close(p->host);
+    free(p->options);
+    unlink(p->path);
+    anyhv_loop_free(p->loop);
+}
+
 /* Guests are agents in the order of the file, or the one that was named; none is two guests. */
 static void agents_of_guests(void **state)
 {
+    static const char *const options[] = {"--agents-by-arrival", "--agent=two"};
     const struct anyhv_class *cls = &anyhv_scmi_class;
-    struct anyhv_loop *loop = anyhv_loop_new();
-    char path[] = "/tmp/anyhv-scmi-XXXXXX", option[64], two[] = "--agent=two", name[] = "test";
-    char *both[] = {name, option, two, NULL};
-    int fd = mkstemp(path);
-    struct anyhv_scmi guest[3] = {0};
-    void *options, *host;
 
     (void)state;
-    assert_int_equal(write(fd, whole, strlen(whole)), (ssize_t)strlen(whole));
-    snprintf(option, sizeof(option), "--platform=%s", path);
-    for (int argc = 2; argc < 4; argc++) {
-        options = calloc(1, cls->options_size);
-        assert_int_equal(argp_parse(cls->args, argc, both, 0, NULL, options), 0);
-        assert_int_equal(cls->open(loop, options, &host), ANYHV_OK);
-        assert_int_equal(cls->create(host, NULL, &guest[0]), ANYHV_OK);
-        assert_string_equal(guest[0].agent->name, argc == 2 ? "one" : "two");
-        if (argc == 2) {
-            assert_int_equal(cls->create(host, NULL, &guest[1]), ANYHV_OK);
+    anyhv_log_sink(keep_line, NULL);
+    for (unsigned named = 0; named < 2; named++) {
+        struct anyhv_scmi guest[3] = {0};
+        struct program p;
+
+        assert_int_equal(open_program(&p, whole, options[named]), ANYHV_OK);
+        if (!named)
+            assert_non_null(strstr(logged, "whoever comes first is the first that is free of the "
+                                           "agents one, two"));
+        assert_int_equal(cls->create(p.host, NULL, &guest[0]), ANYHV_OK);
+        assert_string_equal(guest[0].agent->name, named ? "two" : "one");
+        assert_non_null(strstr(logged, named ? "agent two" : "agent one, which is trusted"));
+        if (!named) {
+            assert_int_equal(cls->create(p.host, NULL, &guest[1]), ANYHV_OK);
             assert_string_equal(guest[1].agent->name, "two");
         }
-        assert_int_equal(cls->create(host, NULL, &guest[2]), ANYHV_E_NORES);
-        cls->destroy(host, &guest[0]);
-        assert_int_equal(cls->create(host, NULL, &guest[0]), ANYHV_OK);
-        cls->destroy(host, &guest[0]);
-        if (argc == 2)
-            cls->destroy(host, &guest[1]);
-        cls->close(host);
-        free(options);
+        assert_int_equal(cls->create(p.host, NULL, &guest[2]), ANYHV_E_NORES);
+        cls->destroy(p.host, &guest[0]);
+        assert_int_equal(cls->create(p.host, NULL, &guest[0]), ANYHV_OK);
+        cls->destroy(p.host, &guest[0]);
+        if (!named)
+            cls->destroy(p.host, &guest[1]);
+        close_program(&p, true);
     }
-    close(fd);
-    unlink(path);
-    anyhv_loop_free(loop);
+    anyhv_log_sink(NULL, NULL);
+}
+
+/* Nobody becomes one agent of several by coming first, unless the operator wants it so. */
+static void agent_has_to_be_said(void **state)
+{
+    struct anyhv_scmi guest = {0};
+    struct program p;
+
+    (void)state;
+    anyhv_log_sink(keep_line, NULL);
+    assert_int_equal(open_program(&p, whole, NULL), ANYHV_E_INVAL);
+    assert_non_null(strstr(logged, "has several agents; say which one the guest is, --agent=NAME: "
+                                   "one, two; or --agents-by-arrival"));
+    close_program(&p, false);
+    assert_int_equal(open_program(&p, whole, "--agent=three"), ANYHV_E_INVAL);
+    assert_non_null(strstr(logged, "there is no [agent three], only one, two"));
+    close_program(&p, false);
+    assert_int_equal(open_program(&p, "[agent alone]\n", NULL), ANYHV_OK);
+    assert_int_equal(anyhv_scmi_class.create(p.host, NULL, &guest), ANYHV_OK);
+    assert_string_equal(guest.agent->name, "alone");
+    anyhv_scmi_class.destroy(p.host, &guest);
+    close_program(&p, true);
+    anyhv_log_sink(NULL, NULL);
 }
 
 /* A path that is wrong from the beginning is said, once. */
@@ -486,6 +539,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(long_lines),
     cmocka_unit_test(sensor_file),
     cmocka_unit_test(agents_of_guests),
+    cmocka_unit_test(agent_has_to_be_said),
     cmocka_unit_test(sensor_file_that_never_was),
     cmocka_unit_test(sensors_of_sysfs),
     cmocka_unit_test(the_end_while_a_file_hangs),
