@@ -296,7 +296,7 @@ SUITES = (
         packages=CMOCKA,
         preset="dev",
         scripts=("test/vmm/nested_test.sh build/dev/bin",),
-        proves=(("kvm-ioregionfd", "rng, blk", "stock Debian kernel, x86_64, nested KVM"),),
+        proves=(("kvm-ioregionfd", "rng, blk, i2c", "stock Debian kernel, x86_64, nested KVM"),),
     ),
     Suite(
         "bench",

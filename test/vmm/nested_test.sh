@@ -4,7 +4,8 @@
 #   nested_test.sh PROGRAMS     (the folder of the back-end programs)
 #
 # A stock Debian kernel under real KVM uses devices, each served by a process of its own. It finds them by
-# ACPI (LNRO0005) and has its own virtio_mmio, virtio-rng and virtio_blk drivers. KVM is the kernel's own
+# ACPI (LNRO0005) and has its own virtio_mmio, virtio-rng and virtio_blk drivers, and i2c-virtio from the same
+# source. KVM is the kernel's own
 # too: in a machine that QEMU emulates with AMD's extensions, so it always runs. Reports TAP. In each of
 # two boots, with split and with packed rings, the device processes are killed in turn while the guest
 # reads numbers and writes and reads its disk; then it resets its machine, and does all of it again.
@@ -27,6 +28,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../guest/rng/judge.sh"
 # shellcheck source=test/guest/blk/judge.sh
 . "$here/../guest/blk/judge.sh"
+# shellcheck source=test/guest/i2c/judge.sh
+. "$here/../guest/i2c/judge.sh"
 
 (($# == 1)) || die "usage: nested_test.sh PROGRAMS"
 programs=$1 rng_bytes=524288 blk_size=1M timeout=150 silence=40
@@ -36,8 +39,10 @@ devices=(
     "rng anyhv-rng-kvm-ioregionfd --source=/tmp/records"
     "disk anyhv-blk-kvm-ioregionfd --image=/tmp/disk.image --serial=disk"
     "readonly anyhv-blk-kvm-ioregionfd --image=/tmp/readonly.image --serial=readonly --read-only"
+    "i2c anyhv-i2c-kvm-ioregionfd --simulate=/guest/first.ini --simulate=/guest/second.ini"
 )
-scenarios=rng.features,blk.features,blk.sum,rng.read,blk.churn,blk.readonly,blk.sum,rng.reboot
+# What is on a simulated bus ends with its process: chips are used before the first is killed.
+scenarios=i2c.detect,i2c.eeprom,i2c.sensor,rng.features,blk.features,blk.sum,rng.read,blk.churn,blk.readonly,blk.sum,rng.reboot
 
 # device_programs: each once.
 device_programs() { printf '%s\n' "${devices[@]}" | awk '{ print $2 }' | sort -u; }
@@ -54,8 +59,9 @@ build_outer() {
     compile cc "$here_guest/rng/rng_stream.c" "$root/bin/rng_stream"
     compile cc "$here_guest/blk/blk_check.c" "$root/bin/blk_check"
     install -m 755 "$here/nested_init" "$root/init"
+    cp "$here_guest"/i2c/*.ini "$root/guest/"
     printf '%s\n' "${devices[@]}" >"$root/devices"
-    for module in irqbypass kvm kvm-amd; do
+    for module in irqbypass kvm ccp kvm-amd; do
         cp "$(find "$kernel/lib/modules" -name "$module.ko")" "$root/modules/"
     done
     ldd "${linked[@]}" | grep -o '/[^ ]*\.so[^ ]*' | sort -u | while read -r library; do
@@ -144,8 +150,17 @@ disk_kept() {
     has_marks blk.churn blk.readonly && blk_sums 2 "$last" && ! grep -q 'I/O error' "$log"
 }
 
+# In the first life of the guest, and, where each process has had successors, in the second.
+chips_twice() {
+    i2c_negotiated "$1" && (($(grep -c '^ANYHV-MARK i2c.eeprom' "$log") == 2)) &&
+        (($(grep -c '^ANYHV-MARK i2c.sensor' "$log") == 2))
+}
+
 reset_once() { (($(grep -c '^vmm: the machine is reset' "$log") == 1)); }
 
+# shellcheck disable=SC2034 # image.sh's
+guest_flavour=full # the one for clouds has no buses
+GUEST_MODULES+=(i2c-dev i2c-virtio at24 lm75)
 fetch_guest x86_64 >&2
 guests kvm
 build_outer
@@ -157,6 +172,8 @@ for ring in split packed; do
     tap_check "$ring: the rings are those that were offered" says ring_is rng.features "$ring"
     tap_check "$ring: the guest reads a mebibyte, every record right, over a reset" says numbers_right
     tap_check "$ring: its disks have what was written" says disk_kept
+    tap_check "$ring: an EEPROM and thermometers are written and read, in both its lives" \
+        says chips_twice "$ring"
     tap_check "$ring: meanwhile device processes are killed, $(outer kill) times" says killed_often
     tap_check "$ring: the guest resets its machine" says reset_once
     tap_check "$ring: the guest powers off" says grep -q '^ANYHV-OUTER done' "$log"

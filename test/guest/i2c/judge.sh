@@ -9,29 +9,7 @@ i2c_timeout_ms=600
 
 # i2c_backend PROGRAM OPTION...: an adapter with two simulated buses.
 i2c_backend() {
-    cat >"$work/first.ini" <<'BUS'
-[0x20]
-type = nack
-after = 2
-[0x21]
-type = stretch
-stretch-ms = 150
-[0x48]
-type = lm75
-temperature = 21.5
-[0x50]
-type = 24c02
-write-cycle-ms = 2
-BUS
-    cat >"$work/second.ini" <<'BUS'
-[0x22]
-type = wedge
-wedge-ms = 4000
-[0x49]
-type = lm75
-temperature = -5.5
-BUS
-    backend i2c "$1" --simulate="$work/first.ini" --simulate="$work/second.ini" \
+    backend i2c "$1" --simulate="$here_guest/i2c/first.ini" --simulate="$here_guest/i2c/second.ini" \
         --timeout-ms="$i2c_timeout_ms" "${@:2}"
 }
 
