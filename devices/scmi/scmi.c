@@ -171,18 +171,6 @@ static uint32_t delayed_header(const struct scmi_call *call)
     return (call->header & 0x0ffffcff) | (uint32_t)SCMI_DELAYED_RESPONSE << 8;
 }
 
-/* It was carried out, asynchronously, and only its answer could not be written then. */
-static bool was_accepted(const struct scmi_call *call)
-{
-    for (unsigned i = 0; i < ANYHV_SCMI_DELAYED && call->again; i++) {
-        const struct anyhv_scmi_event *event = &call->scmi->delayed[i];
-
-        if (event->state != ANYHV_SCMI_EVENT_FREE && event->header == delayed_header(call))
-            return true;
-    }
-    return false;
-}
-
 static enum scmi_status run(struct scmi_call *call, unsigned bytes)
 {
     const struct scmi_protocol *protocol = find_protocol(call->agent, call->header >> 10 & 0xff);
@@ -205,7 +193,7 @@ static enum scmi_status run(struct scmi_call *call, unsigned bytes)
     if (bytes != 4u * command->params)
         return SCMI_PROTOCOL_ERROR;
     status = check_resource(call, protocol, command);
-    if (status == SCMI_SUCCESS && !was_accepted(call))
+    if (status == SCMI_SUCCESS)
         status = command->run(call);
     if (status == SCMI_DENIED)
         tell_refused(call);
@@ -247,24 +235,42 @@ static int open_call(struct anyhv_scmi *scmi, struct anyhv_req *req, struct scmi
     call->room = (uint16_t)(room - 8 < SCMI_REPLY ? room - 8 : SCMI_REPLY);
     call->len = 0;
     call->cut = false;
+    call->again = anyhv_req_replayed(req);
     for (unsigned i = 0; i < SCMI_PARAMS; i++)
         call->param[i] = 4 * i + 8 <= bytes ? scmi_get_word(in + 4 + 4 * i) : 0;
     return ANYHV_OK;
 }
 
-/* False: guest memory cannot be reached just now, so it has to come again. */
-static bool command(struct anyhv_scmi *scmi, struct anyhv_req *req, bool again)
+static bool is_carried_out(const struct anyhv_scmi *scmi, const struct anyhv_req *req)
+{
+    return scmi->unanswered && anyhv_req_get(scmi->dev, scmi->unanswered) == req;
+}
+
+/* Once: an answer that cannot be written just now is kept. */
+static int carry_out(struct anyhv_scmi *scmi, struct anyhv_req *req)
 {
     struct scmi_call call;
+    uint32_t len;
     int rc = open_call(scmi, req, &call);
 
-    if (!rc) {
-        uint32_t len;
-
-        call.again = again;
-        len = answer(&call, anyhv_req_readable(req) - 4);
-        rc = anyhv_req_write(req, call.out, len);
+    if (rc)
+        return rc;
+    len = answer(&call, anyhv_req_readable(req) - 4);
+    rc = anyhv_req_write(req, call.out, len);
+    if (rc == ANYHV_E_NORES) {
+        scmi->unanswered = anyhv_req_hold(req);
+        scmi->answer_len = (uint16_t)len;
+        memcpy(scmi->answer, call.out, len);
     }
+    return rc;
+}
+
+/* False: guest memory cannot be reached just now, so it has to be tried again. */
+static bool command(struct anyhv_scmi *scmi, struct anyhv_req *req)
+{
+    int rc = is_carried_out(scmi, req) ? anyhv_req_write(req, scmi->answer, scmi->answer_len)
+                                       : carry_out(scmi, req);
+
     if (rc == ANYHV_E_NORES)
         return false;
     if (rc) {
@@ -281,7 +287,7 @@ static void scmi_request(struct anyhv_dev *dev, unsigned queue, struct anyhv_req
     struct anyhv_scmi *scmi = anyhv_dev_priv(dev);
 
     (void)queue;
-    if (anyhv_queue_held(dev, CMDQ) || !command(scmi, req, anyhv_req_replayed(req)))
+    if (anyhv_queue_held(dev, CMDQ) || !command(scmi, req))
         anyhv_req_hold(req);
 }
 
@@ -501,16 +507,26 @@ static void scmi_retry(struct anyhv_dev *dev, unsigned queue)
 
     if (queue == EVENTQ)
         anyhv_scmi_send(scmi);
-    while (queue == CMDQ && (req = anyhv_queue_held(dev, CMDQ)) && command(scmi, req, true))
+    while (queue == CMDQ && (req = anyhv_queue_held(dev, CMDQ)) && command(scmi, req))
         ;
 }
 
+/*
+ * From the ring a command would come as a new one: what is carried out is answered now, or not at
+ * all.
+ */
 static bool scmi_cancel(struct anyhv_dev *dev, struct anyhv_req *req, bool returnable)
 {
-    (void)dev;
-    if (!returnable)
+    struct anyhv_scmi *scmi = anyhv_dev_priv(dev);
+    bool carried_out = is_carried_out(scmi, req);
+
+    if (returnable && !carried_out)
+        return true;
+    if (!carried_out)
         anyhv_req_reject(req, ANYHV_E_STATE);
-    return returnable;
+    else if (!command(scmi, req))
+        anyhv_req_reject(req, ANYHV_E_NORES);
+    return false;
 }
 
 static void scmi_start(struct anyhv_dev *dev)

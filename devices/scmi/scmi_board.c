@@ -48,12 +48,12 @@ static void board_refused(struct anyhv_scmi_platform *platform,
               agent->name, message, protocol, number);
 }
 
-static void board_clock_changed(struct anyhv_scmi_platform *platform,
-                                const struct anyhv_scmi_clock *clock, uint32_t by)
+static bool board_set_clock(struct anyhv_scmi_platform *platform, struct anyhv_scmi_clock *clock,
+                            uint64_t rate, bool on, uint32_t by)
 {
     anyhv_log(ANYHV_LOG_INFO, "scmi.clock", "clock %s: %" PRIu64 " Hz, %s, by agent %s",
-              clock->resource.name, clock->rate, clock->on ? "on" : "off",
-              platform->agents[by - 1].name);
+              clock->resource.name, rate, on ? "on" : "off", platform->agents[by - 1].name);
+    return true;
 }
 
 static bool board_reset_line(struct anyhv_scmi_platform *platform, struct anyhv_scmi_reset *reset,
@@ -72,7 +72,7 @@ const struct anyhv_scmi_platform_ops anyhv_scmi_board_ops = {
     .now = board_now,
     .wake = board_wake,
     .refused = board_refused,
-    .clock_changed = board_clock_changed,
+    .set_clock = board_set_clock,
     .reset_line = board_reset_line,
 };
 

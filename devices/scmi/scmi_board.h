@@ -58,17 +58,21 @@ struct board_agent {
     struct anyhv_scmi_agent_reset reset[BOARD_RESETS];
 };
 
-/* Files of this machine, read one after the other, again and again. */
+struct anyhv_scmi_board;
+
+/* A file of this machine that is read again and again, on a thread of its own: one may hang. */
 struct board_sampler {
+    struct anyhv_scmi_board *board;
+    struct anyhv_scmi_sensor *sensor;
+    const char *path;
     struct anyhv_worker *worker;
-    struct anyhv_timer timer;
     struct anyhv_job job;
-    unsigned n; /* sensors, by index */
-    uint8_t sensor[BOARD_SENSORS];
-    const char *path[BOARD_SENSORS];
-    int64_t value[BOARD_SENSORS];
-    bool ok[BOARD_SENSORS];
-    bool lost[BOARD_SENSORS]; /* the loop's: it was said */
+    int64_t value;
+    bool ok;
+    /* the loop's */
+    struct anyhv_timer timer; /* the next reading, or the deadline of this one */
+    bool reading;
+    bool lost; /* it was said */
 };
 
 struct anyhv_scmi_board {
@@ -85,7 +89,8 @@ struct anyhv_scmi_board {
     char sub_vendor[ANYHV_SCMI_NAME];
     struct anyhv_loop *loop;
     struct anyhv_timer timer;
-    struct board_sampler sampler;
+    struct board_sampler sampler[BOARD_SENSORS];
+    unsigned nsamplers;
 };
 
 extern const struct anyhv_scmi_platform_ops anyhv_scmi_board_ops;

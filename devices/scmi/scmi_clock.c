@@ -140,45 +140,53 @@ static void notify(struct anyhv_scmi_platform *platform, const struct anyhv_scmi
     }
 }
 
-/* Sensors that follow it are where they got with the old rate, before it changes. */
-static void change(struct anyhv_scmi_platform *platform, struct anyhv_scmi_clock *clock,
+/*
+ * Sensors that follow it are where they got with the old rate, before it changes. False: it does
+ * not.
+ */
+static bool change(struct anyhv_scmi_platform *platform, struct anyhv_scmi_clock *clock,
                    uint64_t rate, bool on, uint32_t by)
 {
     uint64_t now = platform->ops->now(platform);
     bool changed = clock->rate != rate;
 
     if (!changed && clock->on == on)
-        return;
+        return true;
+    if (platform->ops->set_clock && !platform->ops->set_clock(platform, clock, rate, on, by))
+        return false;
     for (unsigned i = 0; i < platform->nsensors; i++)
         anyhv_scmi_sensor_advance(&platform->sensors[i], now);
     clock->rate = rate;
     clock->on = on;
     anyhv_scmi_schedule(platform);
-    if (platform->ops->clock_changed)
-        platform->ops->clock_changed(platform, clock, by);
     if (changed)
         notify(platform, clock, by, RATE_CHANGED, rate);
+    return true;
 }
 
-void anyhv_scmi_clock_settle(struct anyhv_scmi_platform *platform, struct anyhv_scmi_clock *clock,
+bool anyhv_scmi_clock_settle(struct anyhv_scmi_platform *platform, struct anyhv_scmi_clock *clock,
                              uint32_t by)
 {
     struct wishes all = all_wishes(platform, clock);
 
-    change(platform, clock, all.rate ? all.rate : clock->rate, all.on, by);
+    return change(platform, clock, all.rate ? all.rate : clock->rate, all.on, by);
 }
 
 /* Who does not have it on decides only while nobody who has it on has asked for a rate. */
-static void wish(struct anyhv_scmi_platform *platform, struct anyhv_scmi_agent *agent,
+static bool wish(struct anyhv_scmi_platform *platform, struct anyhv_scmi_agent *agent,
                  uint32_t number, uint64_t rate)
 {
     struct anyhv_scmi_agent_clock *c = &agent->clocks[number];
     struct anyhv_scmi_clock *clock = of(&c->grant);
+    uint64_t before = c->wish;
     struct wishes all;
 
     c->wish = rate;
     all = all_wishes(platform, clock);
-    change(platform, clock, all.rate ? all.rate : rate, all.on, agent->id);
+    if (change(platform, clock, all.rate ? all.rate : rate, all.on, agent->id))
+        return true;
+    c->wish = before;
+    return false;
 }
 
 /* It is as if the agent asked once more. */
@@ -266,7 +274,10 @@ static void rate_is_set(struct anyhv_scmi *scmi, struct anyhv_scmi_event *event)
 {
     const struct anyhv_scmi_clock *clock = of(&scmi->agent->clocks[event->number].grant);
 
-    wish(scmi->platform, scmi->agent, event->number, event->argument);
+    if (!wish(scmi->platform, scmi->agent, event->number, event->argument)) {
+        anyhv_scmi_event_put(event, (uint32_t)SCMI_HARDWARE_ERROR);
+        return;
+    }
     anyhv_scmi_event_put(event, SCMI_SUCCESS);
     anyhv_scmi_event_put(event, event->number);
     anyhv_scmi_event_put64(event, clock->rate);
@@ -290,8 +301,8 @@ static enum scmi_status rate_set(struct scmi_call *call)
     notify(call->platform, clock, call->agent->id, RATE_CHANGE_REQUESTED, rate);
     if (flags & ASYNC)
         anyhv_scmi_delay(call, clock->settle_ms, rate, flags & SILENT, rate_is_set);
-    else
-        wish(call->platform, call->agent, call->number, rate);
+    else if (!wish(call->platform, call->agent, call->number, rate))
+        return SCMI_HARDWARE_ERROR;
     return SCMI_SUCCESS;
 }
 
@@ -303,11 +314,15 @@ static enum scmi_status rate_get(struct scmi_call *call)
 
 static enum scmi_status config_set(struct scmi_call *call)
 {
+    bool before = own(call)->on;
+
     if (call->param[1] & ~ENABLED)
         return SCMI_INVALID_PARAMETERS;
     own(call)->on = call->param[1];
-    anyhv_scmi_clock_settle(call->platform, of(call->grant), call->agent->id);
-    return SCMI_SUCCESS;
+    if (anyhv_scmi_clock_settle(call->platform, of(call->grant), call->agent->id))
+        return SCMI_SUCCESS;
+    own(call)->on = before;
+    return SCMI_HARDWARE_ERROR;
 }
 
 static enum scmi_status notify_set(struct scmi_call *call, bool *wanted)

@@ -37,9 +37,12 @@ bool anyhv_scmi_denied(const struct anyhv_scmi_agent *agent, uint32_t device, un
 
 int anyhv_scmi_platform_init(struct anyhv_scmi_platform *platform)
 {
-    uint64_t now = platform->ops->now(platform);
+    uint64_t now;
     bool fits = true;
 
+    if (!anyhv_scmi_within_bounds(platform))
+        return ANYHV_E_INVAL;
+    now = platform->ops->now(platform);
     platform->ndevices = 0;
     for (unsigned i = 0; i < platform->nclocks; i++) {
         platform->clocks[i].on = platform->clocks[i].always_on;

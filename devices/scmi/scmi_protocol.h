@@ -25,8 +25,8 @@ enum scmi_status {
 };
 
 enum {
-    SCMI_PARAMS = 4,  /* words of the longest command */
-    SCMI_REPLY = 504, /* bytes of the longest reply behind the status */
+    SCMI_PARAMS = 4,                   /* words of the longest command */
+    SCMI_REPLY = ANYHV_SCMI_REPLY - 8, /* bytes of the longest reply behind the status */
 };
 
 /* Header: 7:0 message, 9:8 type, 17:10 protocol, 27:18 token. */
@@ -62,7 +62,7 @@ struct scmi_call {
     uint32_t header;
     uint32_t param[SCMI_PARAMS];
     bool events; /* P2A_CHANNELS was negotiated: there are notifications and delayed responses */
-    bool again;  /* it may have been carried out before */
+    bool again;  /* it may have been carried out by a predecessor */
     uint16_t room, len;
     bool cut; /* something did not fit */
     uint8_t out[8 + SCMI_REPLY];
@@ -167,6 +167,11 @@ void anyhv_scmi_state_word64(struct scmi_state *state, uint64_t *word);
 size_t anyhv_scmi_save(struct anyhv_dev *dev, void *buf, size_t cap);
 int anyhv_scmi_load(struct anyhv_dev *dev, const void *buf, size_t len);
 
+/* ---- scmi_bounds.c ---- */
+
+/* What the caller filled in is as scmi.h says. */
+bool anyhv_scmi_within_bounds(const struct anyhv_scmi_platform *platform);
+
 /* ---- scmi_platform.c ---- */
 
 /* When something changed that may be due earlier than what was. */
@@ -182,8 +187,8 @@ void anyhv_scmi_agent_reset(struct anyhv_scmi_platform *platform, struct anyhv_s
 
 /* ---- scmi_clock.c, scmi_sensor.c, scmi_reset.c: policy, and what is due ---- */
 
-/* What the agents want is compared with what is; @by is who caused it. */
-void anyhv_scmi_clock_settle(struct anyhv_scmi_platform *platform, struct anyhv_scmi_clock *clock,
+/* What the agents want is compared with what is; @by is who caused it. False: it did not move. */
+bool anyhv_scmi_clock_settle(struct anyhv_scmi_platform *platform, struct anyhv_scmi_clock *clock,
                              uint32_t by);
 /* Moves a simulated value on to @now. */
 void anyhv_scmi_sensor_advance(struct anyhv_scmi_sensor *sensor, uint64_t now);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sensors that are files of this machine with a number in them, as hwmon and IIO have them in
- * sysfs. Reading one may wait for a bus, so a thread does it, once a period for all of them.
+ * sysfs. Reading one may wait for a bus, and for ever for one that is stuck, so each has a thread.
  */
 #include "scmi_board.h"
 
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define NS_PER_MS   UINT64_C(1000000)
+#define READ_MS     2000 /* then what was read before does not count any more */
 #define END_WAIT_MS 1000 /* for a file that is being read when the program ends */
 
 static bool read_number(const char *path, double *value)
@@ -86,70 +87,103 @@ static bool read_sensor(const char *path, const struct anyhv_scmi_sensor *sensor
     return n > -1e18 && n < 1e18;
 }
 
-/* On the worker's thread: the sampler is its own until this returns. */
+/* On the worker's thread: value and ok are its own until this returns. */
 static void sample(struct anyhv_job *job)
 {
-    const struct anyhv_scmi_board *board = job->priv;
-    struct board_sampler *s = &((struct anyhv_scmi_board *)job->priv)->sampler;
+    struct board_sampler *s = job->priv;
 
-    for (unsigned i = 0; i < s->n; i++)
-        s->ok[i] = read_sensor(s->path[i], &board->sensor[s->sensor[i]], &s->value[i]);
+    s->ok = read_sensor(s->path, s->sensor, &s->value);
+}
+
+/* Said once, until there is a value again. */
+static void lose(struct board_sampler *s, const char *why)
+{
+    if (!s->lost)
+        anyhv_log(ANYHV_LOG_ERROR, "scmi.sensor", "sensor %s: %s %s", s->sensor->resource.name, why,
+                  s->path);
+    s->lost = true;
+    anyhv_scmi_sensor_set(&s->board->platform, s->sensor, NULL);
 }
 
 static void sampled(struct anyhv_job *job, bool ran)
 {
-    struct anyhv_scmi_board *board = job->priv;
-    struct board_sampler *s = &board->sampler;
+    struct board_sampler *s = job->priv;
 
-    for (unsigned i = 0; i < s->n && ran; i++) {
-        struct anyhv_scmi_sensor *sensor = &board->sensor[s->sensor[i]];
-
-        if (!s->ok[i] && !s->lost[i])
-            anyhv_log(ANYHV_LOG_ERROR, "scmi.sensor", "sensor %s: no number can be read from %s",
-                      sensor->resource.name, s->path[i]);
-        s->lost[i] = !s->ok[i];
-        anyhv_scmi_sensor_set(&board->platform, sensor, s->ok[i] ? &s->value[i] : NULL);
+    if (!ran)
+        return;
+    s->reading = false;
+    anyhv_timer_set(s->board->loop, &s->timer, s->board->platform.sample_ms * NS_PER_MS);
+    if (!s->ok) {
+        lose(s, "no number can be read from");
+        return;
     }
-    if (ran)
-        anyhv_timer_set(board->loop, &s->timer, board->platform.sample_ms * NS_PER_MS);
+    s->lost = false;
+    anyhv_scmi_sensor_set(&s->board->platform, s->sensor, &s->value);
 }
 
-static void again(struct anyhv_timer *timer)
+static void begin(struct board_sampler *s)
 {
-    struct anyhv_scmi_board *board = timer->priv;
+    s->reading = true;
+    anyhv_timer_set(s->board->loop, &s->timer, READ_MS * NS_PER_MS);
+    anyhv_worker_submit(s->worker, &s->job);
+}
 
-    anyhv_worker_submit(board->sampler.worker, &board->sampler.job);
+/* A reading that takes so long may still end well: then the sensor is back. */
+static void due(struct anyhv_timer *timer)
+{
+    struct board_sampler *s = timer->priv;
+
+    if (s->reading)
+        lose(s, "no end of reading");
+    else
+        begin(s);
+}
+
+static int start(struct anyhv_scmi_board *board, unsigned i)
+{
+    struct board_sampler *s = &board->sampler[board->nsamplers];
+
+    *s = (struct board_sampler){.board = board,
+                                .sensor = &board->sensor[i],
+                                .path = board->own_sensor[i].path,
+                                .worker = anyhv_worker_new(board->loop, "scmi-sensor"),
+                                .job = {.work = sample, .done = sampled, .priv = s},
+                                .timer = {.fire = due, .priv = s}};
+    if (!s->worker) {
+        anyhv_log(ANYHV_LOG_ERROR, "scmi.sensor", "no thread for sensor %s: %s",
+                  s->sensor->resource.name, strerror(errno));
+        return ANYHV_E_IO;
+    }
+    board->nsamplers++;
+    begin(s);
+    return ANYHV_OK;
 }
 
 int anyhv_scmi_sampler_start(struct anyhv_scmi_board *board)
 {
-    struct board_sampler *s = &board->sampler;
+    int rc = ANYHV_OK;
 
-    for (unsigned i = 0; i < board->platform.nsensors; i++) {
-        if (!board->sensor[i].external)
-            continue;
-        s->sensor[s->n] = (uint8_t)i;
-        s->path[s->n++] = board->own_sensor[i].path;
+    for (unsigned i = 0; i < board->platform.nsensors && !rc; i++) {
+        if (board->sensor[i].external)
+            rc = start(board, i);
     }
-    if (!s->n)
-        return ANYHV_OK;
-    s->worker = anyhv_worker_new(board->loop, "scmi-sensors");
-    if (!s->worker) {
-        anyhv_log(ANYHV_LOG_ERROR, "scmi.sensor", "no thread for sensors: %s", strerror(errno));
-        return ANYHV_E_IO;
-    }
-    s->timer = (struct anyhv_timer){.fire = again, .priv = board};
-    s->job = (struct anyhv_job){.work = sample, .done = sampled, .priv = board};
-    anyhv_worker_submit(s->worker, &s->job);
-    return ANYHV_OK;
+    return rc;
 }
 
+/* One wait for all: after a file that hangs nothing is gained by patience with others. */
 bool anyhv_scmi_sampler_stop(struct anyhv_scmi_board *board)
 {
-    bool ended = !board->sampler.worker || anyhv_worker_abandon(board->sampler.worker, END_WAIT_MS);
+    bool ended = true;
 
-    if (!ended)
-        anyhv_log(ANYHV_LOG_WARNING, "scmi.sensor", "left while the reading of a file hangs");
-    anyhv_timer_cancel(&board->sampler.timer);
+    for (unsigned i = 0; i < board->nsamplers; i++) {
+        struct board_sampler *s = &board->sampler[i];
+
+        if (!anyhv_worker_abandon(s->worker, ended ? END_WAIT_MS : 0)) {
+            anyhv_log(ANYHV_LOG_WARNING, "scmi.sensor", "left while the reading of %s hangs",
+                      s->path);
+            ended = false;
+        }
+        anyhv_timer_cancel(&s->timer);
+    }
     return ended;
 }

@@ -163,7 +163,7 @@ static void send_tripped(struct anyhv_scmi_agent *agent, uint32_t number, unsign
     anyhv_scmi_send(agent->scmi);
 }
 
-/* True if there are trip points to look at again. */
+/* True if there are trip points to look at again: somebody wants to be told. */
 static bool look_at_trips(struct anyhv_scmi_agent *agent, uint32_t number)
 {
     struct anyhv_scmi_agent_sensor *view = &agent->sensors[number];
@@ -176,7 +176,7 @@ static bool look_at_trips(struct anyhv_scmi_agent *agent, uint32_t number)
 
         if (!trip->mode)
             continue;
-        any = true;
+        any = view->notify_trip;
         if (above != trip->above && view->notify_trip && trip->mode & (above ? UPWARDS : DOWNWARDS))
             send_tripped(agent, number, i, above);
         trip->above = above;
@@ -404,12 +404,26 @@ static enum scmi_status reading_get(struct scmi_call *call)
 
 /* ---- settings ---- */
 
+/* What crossed a trip point while nobody wanted to know is not told later. */
+static void begin_to_look(struct anyhv_scmi_platform *platform,
+                          struct anyhv_scmi_agent_sensor *view)
+{
+    struct anyhv_scmi_sensor *sensor = of(&view->grant);
+
+    anyhv_scmi_sensor_advance(sensor, platform->ops->now(platform));
+    for (unsigned i = 0; i < sensor->trips; i++)
+        view->trip[i].above = sensor->value[0] >= view->trip[i].value;
+    anyhv_scmi_schedule(platform);
+}
+
 static enum scmi_status trip_point_notify(struct scmi_call *call)
 {
     if (!of(call->grant)->trips)
         return SCMI_NOT_SUPPORTED;
     if (call->param[1] & ~1u)
         return SCMI_INVALID_PARAMETERS;
+    if (call->param[1] && !own(call)->notify_trip)
+        begin_to_look(call->platform, own(call));
     own(call)->notify_trip = call->param[1];
     return SCMI_SUCCESS;
 }

@@ -70,7 +70,7 @@ sed '/^\t*clocks = /d; /^\t*resets = /d; s/, <&clocks 1>//; s/<1000000000>, <500
     "$here/scmi/agent.dtsi" | scmi_tree >"$work/second.dtb"
 
 guest_case one
-serve "$programs/anyhv-scmi-vhost-user" --platform="$board" --socket-path="$sockets/first"
+serve "$programs/anyhv-scmi-vhost-user" --platform="$board" --agent=first --socket-path="$sockets/first"
 guest one first scmi.protocols,scmi.hwmon,scmi.iio,scmi.consumer
 served
 tap_check "Linux lists the platform, with an event queue" says scmi_negotiated

@@ -64,25 +64,69 @@ static void enormous_buffers(void **state)
     alive(b);
 }
 
+/* All that a command can change but permissions, which base has; errors change none of it. */
+struct snapshot {
+    struct anyhv_scmi_clock clock[NCLOCKS];
+    struct anyhv_scmi_reset reset[NRESETS];
+    struct anyhv_scmi_agent_clock agent_clock[2][NCLOCKS];
+    struct anyhv_scmi_agent_sensor agent_sensor[2][NSENSORS];
+    struct anyhv_scmi_agent_reset agent_reset[2][NRESETS];
+    uint16_t denied[2][ANYHV_SCMI_DEVICES];
+    bool notify_errors[2];
+    unsigned edges;
+};
+
+static void take(struct snapshot *s, const struct scmi_bench *b)
+{
+    memset(s, 0, sizeof(*s));
+    memcpy(s->clock, b->clock, sizeof(s->clock));
+    memcpy(s->reset, b->reset, sizeof(s->reset));
+    memcpy(s->agent_clock, b->agent_clock, sizeof(s->agent_clock));
+    memcpy(s->agent_sensor, b->agent_sensor, sizeof(s->agent_sensor));
+    memcpy(s->agent_reset, b->agent_reset, sizeof(s->agent_reset));
+    for (unsigned i = 0; i < 2; i++) {
+        memcpy(s->denied[i], b->agent[i].denied, sizeof(s->denied[i]));
+        s->notify_errors[i] = b->agent[i].notify_errors;
+    }
+    s->edges = b->edges;
+}
+
+/* Protocol, message and up to four times @x: a status, and no change unless it is OK. */
+static bool any_words(struct bench_guest *g, uint32_t protocol, uint32_t message, uint32_t x,
+                      unsigned n)
+{
+    const uint32_t words[6] = {protocol, message, x, x, x, x};
+    struct snapshot before, after;
+    int32_t status;
+
+    take(&before, g->bench);
+    status = bench_ask(g, words, 2 + n);
+    take(&after, g->bench);
+    assert_in_range(-status, 0, -PROTOCOL_ERROR);
+    if (status != OK && memcmp(&before, &after, sizeof(before)) != 0)
+        fail_msg("protocol 0x%x, message %u: status %d, and something changed", protocol, message,
+                 status);
+    return status == OK;
+}
+
 /* Words that could be indices, flags or rates, in all messages of all protocols that there are. */
 static void any_parameters(void **state)
 {
     static const uint32_t words[] = {0, 1, 31, 0x7fffffff, UINT32_MAX};
     struct scmi_bench *b = *state;
     struct bench_guest *g = &b->guest[0];
+    unsigned accepted = 0;
 
     bench_buffers(g, 8, 136);
     for (uint32_t protocol = BASE; protocol <= RESET; protocol++) {
         for (uint32_t i = 0; i < 16 * 5; i++) {
             uint32_t message = i / 5, x = words[i % 5];
-            int32_t status[] = {ASK(g, protocol, message), ASK(g, protocol, message, x),
-                                ASK(g, protocol, message, x, x), ASK(g, protocol, message, x, x, x),
-                                ASK(g, protocol, message, x, x, x, x)};
 
-            for (unsigned k = 0; k < 5; k++)
-                assert_in_range(-status[k], 0, -PROTOCOL_ERROR);
+            for (unsigned n = 0; n <= 4; n++)
+                accepted += any_words(g, protocol, message, x, n);
         }
     }
+    assert_in_range(accepted, 20, 1000);
     bench_pass(b, 1000);
     alive(b);
 }

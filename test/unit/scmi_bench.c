@@ -41,10 +41,22 @@ static bool bench_reset_line(struct anyhv_scmi_platform *platform, struct anyhv_
     return true;
 }
 
+static bool bench_set_clock(struct anyhv_scmi_platform *platform, struct anyhv_scmi_clock *clock,
+                            uint64_t rate, bool on, uint32_t by)
+{
+    assert_true(clock->rate != rate || clock->on != on);
+    assert_in_range(by, 1, platform->nagents);
+    if (of(platform)->broken_clock)
+        return false;
+    of(platform)->clock_changes++;
+    return true;
+}
+
 static const struct anyhv_scmi_platform_ops ops = {
     .now = bench_now,
     .wake = bench_wake,
     .refused = bench_refused,
+    .set_clock = bench_set_clock,
     .reset_line = bench_reset_line,
 };
 

@@ -101,7 +101,9 @@ struct scmi_bench {
     struct bench_options options;
     uint64_t now, wake;
     unsigned refused, edges; /* edges: of reset lines */
-    bool broken_line;        /* the next edge fails */
+    bool broken_line;        /* edges fail */
+    bool broken_clock;       /* clocks do not change */
+    unsigned clock_changes;
 };
 
 /* cmocka fixtures: both guests are up. _plain: without an event queue; _journal: with journals. */

@@ -257,6 +257,47 @@ static void replayed_commands(void **state)
     assert_in_range(refused, 2, 6);
 }
 
+/*
+ * A command that was carried out and could not be answered when the device became quiet: it does
+ * not happen a second time when the device goes on, and its driver gets it back.
+ */
+static void quiet_before_the_answer(void **state)
+{
+    static const uint8_t reset[16] = {4, 0x58, 0, 0, 0, 0, 0, 0, 1};
+    struct scmi_bench *b = *state;
+    struct bench_guest *g = &b->guest[0];
+    unsigned answered[2] = {0}, waited = 0;
+
+    for (uint32_t i = 0; i < 12; i++) {
+        uint32_t len;
+
+        b->reset[USB].pulses = 0;
+        fail_once(g, i / 2);
+        if (i % 2)
+            g->lb.faults.count = 100;
+        bench_post(g, reset, 16, 8);
+        bench_run(b);
+        waited += anyhv_queue_held(g->dev, 0) != NULL;
+        if (anyhv_ctl_quiesce(g->dev) == ANYHV_LATER)
+            bench_run(b);
+        g->lb.faults.result = 0;
+        anyhv_mem_room(&g->lb.mem);
+        bench_run(b);
+        anyhv_ctl_resume(g->dev);
+        bench_run(b);
+        len = bench_answer(g);
+        assert_int_equal(b->reset[USB].pulses, 1);
+        assert_true(len == 0 || len == 8);
+        answered[len == 8]++;
+        if (len)
+            assert_int_equal(drv_peek32(&g->mem, g->in_at + 4), OK);
+    }
+    assert_in_range(waited, 4, 12);
+    assert_in_range(answered[0], 1, 6); /* memory did not come back before it was quiet */
+    assert_in_range(answered[1], 6, 11);
+    assert_int_equal(ASK(g, BASE, 0), OK);
+}
+
 /* What an agent asked for goes with its driver: nothing stays on behind it. Proves SCMI-LEAVE. */
 static void a_guest_leaves(void **state)
 {
@@ -293,6 +334,7 @@ static const struct CMUnitTest tests[] = {
     SCMI_TEST(however_it_is_cut),
     SCMI_TEST_BOUNCE(memory_comes_back),
     SCMI_TEST_JOURNAL(replayed_commands),
+    SCMI_TEST_BOUNCE(quiet_before_the_answer),
     SCMI_TEST(a_guest_leaves),
 };
 

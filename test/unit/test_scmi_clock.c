@@ -217,12 +217,46 @@ static void two_agents(void **state)
     assert_int_equal(rate(g, BUS), M(50));
 }
 
+/* A clock that does not move is an error, and nothing has changed. Proves SCMI-CLOCK-HARDWARE. */
+static void broken_clock(void **state)
+{
+    struct scmi_bench *b = *state;
+    struct bench_guest *g = &b->guest[0];
+
+    bench_buffers(g, 4, 136);
+    assert_int_equal(ASK(g, CLOCK, 9, CPU, 1), OK);
+    b->broken_clock = true;
+    assert_int_equal(ASK(g, CLOCK, 7, CPU, 1), HARDWARE_ERROR);
+    assert_int_equal(ASK(g, CLOCK, 5, 0, CPU, M(1000), 0), HARDWARE_ERROR);
+    assert_int_equal(ASK(g, CLOCK, 5, 1, CPU, M(1000), 0), OK);
+    bench_pass(b, 20);
+    EXPECT_EVENT(g, DELAYED(g, CLOCK, 5), (uint32_t)HARDWARE_ERROR);
+    assert_false(bench_event(g)); /* no notification of a change */
+    assert_int_equal(rate(g, CPU), M(500));
+    assert_false(b->clock[CPU].on);
+    assert_int_equal(b->clock_changes, 0);
+
+    b->broken_clock = false; /* what was refused is not wanted any more */
+    assert_int_equal(ASK(g, CLOCK, 7, CPU, 1), OK);
+    assert_true(b->clock[CPU].on);
+    assert_int_equal(rate(g, CPU), M(500));
+    assert_int_equal(b->clock_changes, 1);
+    assert_false(bench_event(g));
+
+    b->broken_clock = true; /* off only when somebody asks again */
+    assert_int_equal(ASK(g, CLOCK, 7, CPU, 0), HARDWARE_ERROR);
+    assert_true(b->clock[CPU].on);
+    bench_leave(g);
+    assert_true(b->clock[CPU].on);
+}
+
 static const struct CMUnitTest tests[] = {
     SCMI_TEST(protocol_attributes), SCMI_TEST(clock_attributes),
     SCMI_TEST(describe_rates),      SCMI_TEST(rate_set),
     SCMI_TEST(rate_set_async),      SCMI_TEST(config_set),
     SCMI_TEST(rate_notify),         SCMI_TEST(rate_change_requested_notify),
     SCMI_TEST(only_to_look_at),     SCMI_TEST(two_agents),
+    SCMI_TEST(broken_clock),
 };
 
 ANYHV_TEST_MAIN("scmi-clock", tests)

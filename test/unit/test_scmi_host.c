@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char why[ANYHV_SCMI_WHY], logged[512];
@@ -293,42 +294,95 @@ static void sensor_file(void **state)
     anyhv_loop_free(loop);
 }
 
+/* A program, up to its first guest: scmi with the platform of @text and one option, or NULL. */
+struct program {
+    char path[32];
+    struct anyhv_loop *loop;
+    void *options, *host;
+};
+
+static int open_program(struct program *p, const char *text, const char *option)
+{
+    const struct anyhv_class *cls = &anyhv_scmi_class;
+    char platform[64], name[] = "test", *argv[] = {name, platform, (char *)(uintptr_t)option, NULL};
+    int fd;
+
+    strcpy(p->path, "/tmp/anyhv-scmi-XXXXXX");
+    fd = mkstemp(p->path);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    snprintf(platform, sizeof(platform), "--platform=%s", p->path);
+    p->loop = anyhv_loop_new();
+    p->options = calloc(1, cls->options_size);
+    assert_int_equal(argp_parse(cls->args, option ? 3 : 2, argv, 0, NULL, p->options), 0);
+    logged[0] = 0;
+    return cls->open(p->loop, p->options, &p->host);
+}
+
+static void close_program(struct program *p, bool opened)
+{
+    if (opened)
+        anyhv_scmi_class.close(p->host);
+    free(p->options);
+    unlink(p->path);
+    anyhv_loop_free(p->loop);
+}
+
 /* Guests are agents in the order of the file, or the one that was named; none is two guests. */
 static void agents_of_guests(void **state)
 {
+    static const char *const options[] = {"--agents-by-arrival", "--agent=two"};
     const struct anyhv_class *cls = &anyhv_scmi_class;
-    struct anyhv_loop *loop = anyhv_loop_new();
-    char path[] = "/tmp/anyhv-scmi-XXXXXX", option[64], two[] = "--agent=two", name[] = "test";
-    char *both[] = {name, option, two, NULL};
-    int fd = mkstemp(path);
-    struct anyhv_scmi guest[3] = {0};
-    void *options, *host;
 
     (void)state;
-    assert_int_equal(write(fd, whole, strlen(whole)), (ssize_t)strlen(whole));
-    snprintf(option, sizeof(option), "--platform=%s", path);
-    for (int argc = 2; argc < 4; argc++) {
-        options = calloc(1, cls->options_size);
-        assert_int_equal(argp_parse(cls->args, argc, both, 0, NULL, options), 0);
-        assert_int_equal(cls->open(loop, options, &host), ANYHV_OK);
-        assert_int_equal(cls->create(host, NULL, &guest[0]), ANYHV_OK);
-        assert_string_equal(guest[0].agent->name, argc == 2 ? "one" : "two");
-        if (argc == 2) {
-            assert_int_equal(cls->create(host, NULL, &guest[1]), ANYHV_OK);
+    anyhv_log_sink(keep_line, NULL);
+    for (unsigned named = 0; named < 2; named++) {
+        struct anyhv_scmi guest[3] = {0};
+        struct program p;
+
+        assert_int_equal(open_program(&p, whole, options[named]), ANYHV_OK);
+        if (!named)
+            assert_non_null(strstr(logged, "whoever comes first is the first that is free of the "
+                                           "agents one, two"));
+        assert_int_equal(cls->create(p.host, NULL, &guest[0]), ANYHV_OK);
+        assert_string_equal(guest[0].agent->name, named ? "two" : "one");
+        assert_non_null(strstr(logged, named ? "agent two" : "agent one, which is trusted"));
+        if (!named) {
+            assert_int_equal(cls->create(p.host, NULL, &guest[1]), ANYHV_OK);
             assert_string_equal(guest[1].agent->name, "two");
         }
-        assert_int_equal(cls->create(host, NULL, &guest[2]), ANYHV_E_NORES);
-        cls->destroy(host, &guest[0]);
-        assert_int_equal(cls->create(host, NULL, &guest[0]), ANYHV_OK);
-        cls->destroy(host, &guest[0]);
-        if (argc == 2)
-            cls->destroy(host, &guest[1]);
-        cls->close(host);
-        free(options);
+        assert_int_equal(cls->create(p.host, NULL, &guest[2]), ANYHV_E_NORES);
+        cls->destroy(p.host, &guest[0]);
+        assert_int_equal(cls->create(p.host, NULL, &guest[0]), ANYHV_OK);
+        cls->destroy(p.host, &guest[0]);
+        if (!named)
+            cls->destroy(p.host, &guest[1]);
+        close_program(&p, true);
     }
-    close(fd);
-    unlink(path);
-    anyhv_loop_free(loop);
+    anyhv_log_sink(NULL, NULL);
+}
+
+/* Nobody becomes one agent of several by coming first, unless the operator wants it so. */
+static void agent_has_to_be_said(void **state)
+{
+    struct anyhv_scmi guest = {0};
+    struct program p;
+
+    (void)state;
+    anyhv_log_sink(keep_line, NULL);
+    assert_int_equal(open_program(&p, whole, NULL), ANYHV_E_INVAL);
+    assert_non_null(strstr(logged, "has several agents; say which one the guest is, --agent=NAME: "
+                                   "one, two; or --agents-by-arrival"));
+    close_program(&p, false);
+    assert_int_equal(open_program(&p, whole, "--agent=three"), ANYHV_E_INVAL);
+    assert_non_null(strstr(logged, "there is no [agent three], only one, two"));
+    close_program(&p, false);
+    assert_int_equal(open_program(&p, "[agent alone]\n", NULL), ANYHV_OK);
+    assert_int_equal(anyhv_scmi_class.create(p.host, NULL, &guest), ANYHV_OK);
+    assert_string_equal(guest.agent->name, "alone");
+    anyhv_scmi_class.destroy(p.host, &guest);
+    close_program(&p, true);
+    anyhv_log_sink(NULL, NULL);
 }
 
 /* A path that is wrong from the beginning is said, once. */
@@ -411,12 +465,11 @@ static void sensors_of_sysfs(void **state)
                  sensors[i].scale, sysfs, sensors[i].file);
     strcat(text, "[agent a]\n");
     board = started(loop, text);
-    while (anyhv_scmi_board_platform(board)->sensors[SENSORS - 1].failed)
-        anyhv_loop_turn(loop, -1);
     for (unsigned i = 0; i < SENSORS; i++) {
         const struct anyhv_scmi_sensor *sensor = &anyhv_scmi_board_platform(board)->sensors[i];
 
-        assert_false(sensor->failed);
+        while (sensor->failed)
+            anyhv_loop_turn(loop, -1);
         if (sensor->value[0] != sensors[i].value)
             fail_msg("sensor %u is %lld", i, (long long)sensor->value[0]);
     }
@@ -440,7 +493,8 @@ static void sensors_of_sysfs(void **state)
 /* ---- a file that hangs ---- */
 
 static pthread_t loop_thread;
-static int gate = -1, entered = -1; /* eventfds: whoever reads, beside the loop, waits there */
+static int gate = -1,
+           entered = -1; /* eventfds: who reads a character device, beside the loop, waits there */
 
 ssize_t __real_read(int fd, void *buf, size_t len);
 ssize_t __wrap_read(int fd, void *buf, size_t len);
@@ -448,12 +502,82 @@ ssize_t __wrap_read(int fd, void *buf, size_t len);
 ssize_t __wrap_read(int fd, void *buf, size_t len)
 {
     struct pollfd at_the_gate = {.fd = gate, .events = POLLIN};
+    struct stat st;
 
-    if (gate >= 0 && !pthread_equal(pthread_self(), loop_thread)) {
+    if (gate >= 0 && !pthread_equal(pthread_self(), loop_thread) && fstat(fd, &st) == 0 &&
+        S_ISCHR(st.st_mode)) {
         eventfd_write(entered, 1);
         poll(&at_the_gate, 1, 20000);
     }
     return __real_read(fd, buf, len);
+}
+
+/* @path is there all the time. */
+static void point_to(const char *file, const char *path)
+{
+    char aside[64];
+
+    snprintf(aside, sizeof(aside), "%s-new", path);
+    assert_int_equal(symlink(file, aside), 0);
+    assert_int_equal(rename(aside, path), 0);
+}
+
+/*
+ * What was read before does not count for ever: after two seconds the sensor has no value, until
+ * there is one again. Others go on.
+ */
+static void a_file_hangs(void **state)
+{
+    char good[] = "/tmp/anyhv-scmi-XXXXXX", bad[] = "/tmp/anyhv-scmi-XXXXXX", text[300];
+    struct anyhv_loop *loop = anyhv_loop_new();
+    struct anyhv_scmi_sensor *sensor;
+    struct anyhv_scmi_board *board;
+    uint64_t before, passed;
+    int fd = mkstemp(good), other = mkstemp(bad);
+
+    (void)state;
+    assert_true(fd >= 0 && other >= 0);
+    assert_int_equal(write(fd, "1\n", 2), 2);
+    assert_int_equal(write(other, "7\n", 2), 2);
+    loop_thread = pthread_self();
+    entered = eventfd(0, EFD_CLOEXEC);
+    gate = eventfd(0, EFD_CLOEXEC);
+    snprintf(text, sizeof(text),
+             "[platform]\nsample-ms = 1\n[sensor t]\ntype = 2\nfile = %s\n"
+             "[sensor u]\ntype = 2\nfile = %s\n[agent a]\n",
+             bad, good);
+    board = started(loop, text);
+    sensor = anyhv_scmi_board_platform(board)->sensors;
+    while (sensor[0].failed || sensor[1].failed)
+        anyhv_loop_turn(loop, -1);
+    anyhv_log_sink(keep_line, NULL);
+    before = anyhv_loop_now(loop);
+    point_to("/dev/zero", bad);
+    while (!strstr(logged, "sensor t: no end of reading /tmp/"))
+        anyhv_loop_turn(loop, -1);
+    passed = anyhv_loop_now(loop) - before;
+    assert_true(passed >= UINT64_C(1900000000) && passed < UINT64_C(15000000000));
+    assert_true(sensor[0].failed);
+    assert_int_equal(pwrite(fd, "2\n", 2, 0), 2);
+    while (sensor[1].value[0] != 2)
+        anyhv_loop_turn(loop, -1);
+    assert_false(sensor[1].failed);
+
+    point_to(good, bad);
+    eventfd_write(gate, 1);
+    while (sensor[0].failed)
+        anyhv_loop_turn(loop, -1);
+    assert_int_equal(sensor[0].value[0], 2);
+    anyhv_log_sink(NULL, NULL);
+    anyhv_scmi_board_free(board);
+    anyhv_loop_free(loop);
+    close(gate);
+    close(entered);
+    gate = entered = -1;
+    close(fd);
+    close(other);
+    unlink(good);
+    unlink(bad);
 }
 
 /* Nobody can free it, and a leak checker need not know. */
@@ -473,7 +597,7 @@ static void the_end_while_a_file_hangs(void **state)
     left = started(loop, "[sensor t]\ntype = 2\nfile = /dev/zero\n[agent a]\n");
     assert_int_equal(eventfd_read(entered, &value), 0);
     anyhv_scmi_board_free(left);
-    assert_non_null(strstr(logged, "left while the reading of a file hangs"));
+    assert_non_null(strstr(logged, "left while the reading of /dev/zero hangs"));
     anyhv_log_sink(NULL, NULL);
     eventfd_write(gate, 1); /* the thread ends */
     anyhv_loop_free(loop);
@@ -486,8 +610,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(long_lines),
     cmocka_unit_test(sensor_file),
     cmocka_unit_test(agents_of_guests),
+    cmocka_unit_test(agent_has_to_be_said),
     cmocka_unit_test(sensor_file_that_never_was),
     cmocka_unit_test(sensors_of_sysfs),
+    cmocka_unit_test(a_file_hangs),
     cmocka_unit_test(the_end_while_a_file_hangs),
 };
 

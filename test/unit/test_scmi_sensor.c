@@ -140,7 +140,12 @@ static void trip_points(void **state)
     set_cpu(g, 1000); /* up to 50000 */
     bench_pass(b, 3000);
     assert_false(bench_event(g)); /* nobody asked */
-    set_cpu(g, 500);              /* down to 40000 */
+    assert_true(b->wake == ANYHV_SCMI_NEVER);
+    assert_int_equal(ASK(g, SENSOR, 4, TEMP, 1), OK);
+    bench_pass(b, 100);
+    assert_false(bench_event(g)); /* it was before */
+    assert_int_equal(ASK(g, SENSOR, 4, TEMP, 0), OK);
+    set_cpu(g, 500); /* down to 40000 */
     bench_pass(b, 3000);
     assert_int_equal(ASK(g, SENSOR, 4, TEMP, 1), OK);
     set_cpu(g, 1000);

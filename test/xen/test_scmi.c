@@ -62,7 +62,8 @@ static int ask(struct guest *g, const uint32_t *words, unsigned n, uint32_t *val
 static int begin(void **state)
 {
     static struct scene s;
-    char option[160], *argv[] = {(char *)(uintptr_t) "backend", option, NULL};
+    char option[160], *argv[] = {(char *)(uintptr_t) "backend", option,
+                                 (char *)(uintptr_t) "--agents-by-arrival", NULL};
     const struct anyhv_class *cls = &anyhv_scmi_class;
     void *options = calloc(1, cls->options_size), *h;
     FILE *file;
@@ -75,7 +76,7 @@ static int begin(void **state)
     snprintf(option, sizeof(option), "--platform=%s", s.file);
     file = fopen(s.file, "we");
     if (!file || fputs(platform, file) < 0 || fclose(file) ||
-        argp_parse(cls->args, 2, argv, 0, NULL, options))
+        argp_parse(cls->args, 3, argv, 0, NULL, options))
         return -1;
     fake_node(DOM, 0, SCMI, BASE, IRQ);
     fake_domain(OTHER);

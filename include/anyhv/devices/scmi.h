@@ -26,35 +26,41 @@
 extern "C" {
 #endif
 
-#define ANYHV_SCMI_NAME    16u /* bytes of a name, the 0 behind it included */
-#define ANYHV_SCMI_AXES    3u  /* of a sensor, at most */
-#define ANYHV_SCMI_TRIPS   4u  /* trip points of a sensor for each agent, at most */
-#define ANYHV_SCMI_DEVICES 32u /* that permissions can be set for, at most */
-#define ANYHV_SCMI_DELAYED 8u  /* asynchronous commands of one agent in work at once */
-#define ANYHV_SCMI_NOTICES 16u /* notifications that wait; then the oldest has to go */
+#define ANYHV_SCMI_NAME    16u  /* bytes of a name, the 0 behind it included */
+#define ANYHV_SCMI_AXES    3u   /* of a sensor, at most */
+#define ANYHV_SCMI_TRIPS   4u   /* trip points of a sensor for each agent, at most */
+#define ANYHV_SCMI_DEVICES 32u  /* that permissions can be set for, at most */
+#define ANYHV_SCMI_DELAYED 8u   /* asynchronous commands of one agent in work at once */
+#define ANYHV_SCMI_NOTICES 16u  /* notifications that wait; then the oldest has to go */
+#define ANYHV_SCMI_REPLY   512u /* bytes of the longest answer */
 #define ANYHV_SCMI_NEVER   UINT64_MAX
 
 struct anyhv_scmi;
 struct anyhv_scmi_agent;
 struct anyhv_scmi_platform;
 
-/* ---- What the platform has: filled in by the caller, all but the last part of each ---- */
+/*
+ * ---- What the platform has: filled in by the caller, all but the last part of each ----
+ *
+ * Names have 1 to 15 characters. What else is bounded says so; anyhv_scmi_platform_init refuses
+ * the rest.
+ */
 
 struct anyhv_scmi_resource {
-    const char *name; /* at most 15 characters */
-    uint32_t device;  /* it belongs to, for SET_DEVICE_PERMISSIONS; 0: to none */
+    const char *name;
+    uint32_t device; /* it belongs to, for SET_DEVICE_PERMISSIONS; 0: to none */
 };
 
 struct anyhv_scmi_clock {
     struct anyhv_scmi_resource resource;
-    /* Hz, ascending: `nrates` of them, or lowest, highest and step of a range. */
+    /* Hz, ascending: `nrates` of them, or lowest, highest and step of a range. 1 to 10^12. */
     const uint64_t *rates;
-    uint16_t nrates;
+    uint16_t nrates; /* at least 1; of a range 3 */
     bool range;
     bool always_on;     /* whatever agents say */
     uint32_t enable_us; /* how long it takes to start, for agents to know */
     uint32_t settle_ms; /* how long an asynchronous change takes; 0: there are only others */
-    uint64_t rate;      /* at first, and from then on */
+    uint64_t rate;      /* at first one of the list, or within the range; and from then on */
     /* the platform's */
     bool on;
 };
@@ -62,19 +68,20 @@ struct anyhv_scmi_clock {
 struct anyhv_scmi_sensor {
     struct anyhv_scmi_resource resource;
     uint8_t type;  /* as in SENSOR_DESCRIPTION_GET: 2 degrees Celsius, 5 volts, 6 amperes ... */
-    int8_t scale;  /* values are in units of 10^scale */
+    int8_t scale;  /* values are in units of 10^scale, -16 to 15 */
     uint8_t axes;  /* 0: a single value; otherwise up to ANYHV_SCMI_AXES, axis_X, axis_Y, axis_Z */
-    uint8_t trips; /* trip points that each agent can set */
+    uint8_t trips; /* trip points that each agent can set, up to ANYHV_SCMI_TRIPS */
     bool timestamps;
     bool bounded;                 /* the next two are known */
-    int64_t min, max;             /* of what it can measure */
+    int64_t min, max;             /* of what it can measure, min not above max */
     uint32_t read_ms;             /* how long an asynchronous one takes; 0: there are only others */
-    const uint16_t *intervals_ms; /* of updates, ascending; none: no updates */
+    const uint16_t *intervals_ms; /* of updates, ascending, from 1; none: no updates */
     uint16_t nintervals;
     bool external; /* values come from anyhv_scmi_sensor_set; what follows is not used */
     /*
      * The simulation: base[0] + per_mhz * the rate of `follows` in MHz while that is on, approached
-     * at `speed` per second (0: at once). Other axes keep their base.
+     * at `speed` per second (0: at once). Other axes keep their base. base[0] and per_mhz are
+     * from -10^12 to 10^12, speed from 0 to 10^12; `follows` is one of the platform's, or NULL.
      */
     int64_t base[ANYHV_SCMI_AXES];
     struct anyhv_scmi_clock *follows;
@@ -98,8 +105,8 @@ struct anyhv_scmi_reset {
 /* ---- Who may use it: one element per resource that an agent sees. Its number is the index ---- */
 
 struct anyhv_scmi_grant {
-    struct anyhv_scmi_resource *resource;
-    bool write; /* may change something that others notice */
+    struct anyhv_scmi_resource *resource; /* in the platform's array of this kind */
+    bool write;                           /* may change something that others notice */
 };
 
 struct anyhv_scmi_agent_clock {
@@ -131,8 +138,8 @@ struct anyhv_scmi_agent_reset {
 };
 
 struct anyhv_scmi_agent {
-    const char *name; /* at most 15 characters */
-    bool trusted;     /* may set permissions, and reset the configuration of others */
+    const char *name;
+    bool trusted; /* may set permissions, and reset the configuration of others */
     struct anyhv_scmi_agent_clock *clocks;
     struct anyhv_scmi_agent_sensor *sensors;
     struct anyhv_scmi_agent_reset *resets;
@@ -155,22 +162,30 @@ struct anyhv_scmi_platform_ops {
     /* An agent was refused something: tell the operator. Optional. */
     void (*refused)(struct anyhv_scmi_platform *platform, const struct anyhv_scmi_agent *agent,
                     unsigned protocol, unsigned message, uint32_t number);
-    /* A clock has changed, because of the agent with this id. Optional. */
-    void (*clock_changed)(struct anyhv_scmi_platform *platform,
-                          const struct anyhv_scmi_clock *clock, uint32_t by);
-    /* A reset line changes. False: it could not. Optional: lines of the simulation need nothing. */
+    /*
+     * The two below move what is real; both are optional, what is simulated needs nothing. They
+     * must not block: all agents wait meanwhile. False: it did not move. The agent that asked gets
+     * HARDWARE_ERROR, and nothing has changed; what an agent that leaves or a saved state asked for
+     * stays as it was until somebody asks again.
+     *
+     * @clock, still with the rate and state that it had, goes to @rate and @on, because of the
+     * agent with the id @by.
+     */
+    bool (*set_clock)(struct anyhv_scmi_platform *platform, struct anyhv_scmi_clock *clock,
+                      uint64_t rate, bool on, uint32_t by);
+    /* A line changes, which is not yet so in @reset. */
     bool (*reset_line)(struct anyhv_scmi_platform *platform, struct anyhv_scmi_reset *reset,
                        bool asserted);
 };
 
 struct anyhv_scmi_platform {
     const struct anyhv_scmi_platform_ops *ops;
-    const char *sub_vendor; /* at most 15 characters */
+    const char *sub_vendor;
     struct anyhv_scmi_clock *clocks;
     struct anyhv_scmi_sensor *sensors;
     struct anyhv_scmi_reset *resets;
     struct anyhv_scmi_agent *agents;
-    uint16_t nclocks, nsensors, nresets, nagents;
+    uint16_t nclocks, nsensors, nresets, nagents; /* nagents: 1 to 255 */
     uint32_t sample_ms; /* how often trip points are looked at while some are set; at least 1 */
     /* the platform's */
     uint32_t device[ANYHV_SCMI_DEVICES];
@@ -178,7 +193,11 @@ struct anyhv_scmi_platform {
     bool ticking;
 };
 
-/* ANYHV_E_INVAL: more than ANYHV_SCMI_DEVICES devices. The arrays are the caller's and stay. */
+/*
+ * ANYHV_E_INVAL: something is out of the bounds above, or belongs to one more than
+ * ANYHV_SCMI_DEVICES devices; then no device may be made an agent. The arrays are the caller's and
+ * stay.
+ */
 int anyhv_scmi_platform_init(struct anyhv_scmi_platform *platform);
 
 /* What is due: the simulation, trip points, updates, delayed responses. Asks to be woken again. */
@@ -224,6 +243,10 @@ struct anyhv_scmi {
     uint32_t order;
     bool started;
     bool behind; /* events and buffers are left: the next tick goes on */
+    /* A command that was carried out while its answer could not be written: it waits here. */
+    uint64_t unanswered; /* handle */
+    uint16_t answer_len;
+    uint8_t answer[ANYHV_SCMI_REPLY];
     struct anyhv_scmi_event delayed[ANYHV_SCMI_DELAYED], notice[ANYHV_SCMI_NOTICES];
     struct anyhv_scmi_counters counters;
 };

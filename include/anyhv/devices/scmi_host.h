@@ -13,7 +13,10 @@
 extern "C" {
 #endif
 
-/* Serves guests, each as the next agent of a platform file that no other guest is. */
+/*
+ * Serves guests as agents of a platform file: the only one it has, the one that --agent names, or
+ * with --agents-by-arrival each as the first that no other guest is.
+ */
 extern const struct anyhv_class anyhv_scmi_class;
 
 struct anyhv_scmi_board;
