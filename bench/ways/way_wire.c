@@ -40,8 +40,11 @@ static void make_memory(struct wire *w)
 
 static void start(struct wire *w, bool posted)
 {
-    const struct anyhv_vmm_options options = {
-        .path = w->process.socket, .vm = -1, .base = REGISTERS, .posted = posted};
+    const struct anyhv_vmm_options options = {.size = sizeof(options),
+                                              .path = w->process.socket,
+                                              .vm = -1,
+                                              .base = REGISTERS,
+                                              .posted = posted};
 
     way_need(anyhv_vmm_open(&w->vmm, &options) == 0, "anyhv_vmm_open");
     way_need(anyhv_vmm_memory_add(w->vmm, WAYS_BASE, WAYS_RAM, w->memfd, 0) == 0, "memory");

@@ -12,8 +12,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-_Static_assert(sizeof(struct anyhv_ior_message) == 64, "one size for all");
-
 static void message_reset(struct ior_message *m)
 {
     for (unsigned i = 0; i < m->nfds; i++)
@@ -222,5 +220,4 @@ void ior_connection_end(struct ior_connection *c)
     ior_fd_close(&c->irq);
     free(c->kicks);
     ior_fd_close(&c->fd);
-    ior_module_next(c->module);
 }

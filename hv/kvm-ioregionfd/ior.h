@@ -162,7 +162,4 @@ struct ior_module {
     struct ior_connection connection;
 };
 
-/* The connection has ended: the next one. */
-void ior_module_next(struct ior_module *module);
-
 #endif

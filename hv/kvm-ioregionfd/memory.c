@@ -44,7 +44,8 @@ static enum ior_verdict map(struct ior_connection *c, struct ior_message *m,
                            "the file is shorter than offset 0x%" PRIx64 " + size 0x%" PRIx64,
                            offset, size);
     if (rc)
-        return ior_refused(m, ANYHV_IOR_INVALID, "it cannot be mapped: %s", strerror(errno));
+        return ior_refused(m, errno == ENOMEM ? ANYHV_IOR_NORES : ANYHV_IOR_INVALID,
+                           "it cannot be mapped: %s", strerror(errno));
     ours.host = region->map.host;
     rc = anyhv_mem_add(&c->mem, &ours);
     if (rc)

@@ -36,12 +36,24 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static const struct argp args = {.options = option_list, .parser = parse_option};
 
-static void listen_again(struct anyhv_timer *timer)
+/*
+ * There is one already. Nobody is left waiting: what waits is not read, and in it may be the end of
+ * the one that is served, which would then never close.
+ */
+static void turn_away(int fd)
 {
-    ior_module_next(timer->priv);
+    const struct anyhv_ior_message busy = {
+        .request = ANYHV_IOR_HELLO,
+        .result = ANYHV_IOR_MOMENT,
+        .u.welcome.version = ANYHV_IOR_VERSION,
+    };
+
+    anyhv_socket_send(fd, &busy, sizeof(busy), NULL, 0);
+    close(fd);
+    anyhv_log(ANYHV_LOG_INFO, "ior.busy", "another VMM was turned away");
 }
 
-static void vmm_waits(struct anyhv_watch *watch, uint32_t events)
+static void vmm_calls(struct anyhv_watch *watch, uint32_t events)
 {
     struct ior_module *module = watch->priv;
     int fd = anyhv_socket_accept(module->listener);
@@ -49,15 +61,20 @@ static void vmm_waits(struct anyhv_watch *watch, uint32_t events)
     (void)events;
     if (fd == -EAGAIN)
         return;
-    anyhv_watch_del(&module->accept); /* the next one waits until this one has left */
+    if (fd >= 0 && module->connection.open) {
+        turn_away(fd);
+        return;
+    }
     if (fd < 0)
         anyhv_log(ANYHV_LOG_ERROR, "ior.accept", "accept: %s", strerror(-fd));
     /* Out of descriptors or memory: the listener stays readable, so do not look for a while. */
-    if (fd < 0 || ior_connection_begin(module, fd) != ANYHV_OK)
+    if (fd < 0 || ior_connection_begin(module, fd) != ANYHV_OK) {
+        anyhv_watch_del(&module->accept);
         anyhv_timer_set(module->server->loop, &module->pause, IOR_PAUSE_NS);
+    }
 }
 
-void ior_module_next(struct ior_module *module)
+static void look_out(struct ior_module *module)
 {
     int rc = anyhv_watch_add(module->server->loop, &module->accept, module->listener, EPOLLIN);
 
@@ -65,6 +82,11 @@ void ior_module_next(struct ior_module *module)
         anyhv_log(ANYHV_LOG_ERROR, "ior.listen", "cannot watch the socket: %s", strerror(-rc));
         anyhv_timer_set(module->server->loop, &module->pause, IOR_PAUSE_NS);
     }
+}
+
+static void listen_again(struct anyhv_timer *timer)
+{
+    look_out(timer->priv);
 }
 
 static int module_start(struct anyhv_server *server)
@@ -78,7 +100,7 @@ static int module_start(struct anyhv_server *server)
     }
     module->server = server;
     module->options = server->options;
-    module->accept = (struct anyhv_watch){.ready = vmm_waits, .priv = module};
+    module->accept = (struct anyhv_watch){.ready = vmm_calls, .priv = module};
     module->pause = (struct anyhv_timer){.fire = listen_again, .priv = module};
     module->listener = anyhv_socket_listen(module->options->path);
     if (module->listener < 0) {
@@ -87,7 +109,7 @@ static int module_start(struct anyhv_server *server)
         return ANYHV_E_IO;
     }
     anyhv_log(ANYHV_LOG_INFO, "ior.listening", "waiting for a VMM at %s", module->options->path);
-    ior_module_next(module);
+    look_out(module);
     return ANYHV_OK;
 }
 

@@ -66,6 +66,8 @@ static enum ior_verdict hello(struct ior_connection *c, struct ior_message *m)
 
     if (m->in.u.hello.magic != ANYHV_IOR_MAGIC)
         return ior_malformed(m, "magic 0x%08" PRIx32, m->in.u.hello.magic);
+    if (m->in.u.hello.zero)
+        return ior_malformed(m, "bytes that it does not use are not 0");
     m->answer.u.welcome.version = ANYHV_IOR_VERSION;
     if (c->greeted)
         return ior_refused(m, ANYHV_IOR_MOMENT, "only once");
@@ -79,6 +81,7 @@ static enum ior_verdict hello(struct ior_connection *c, struct ior_message *m)
     m->answer.u.welcome.device_id = ops->id;
     m->answer.u.welcome.queues = ops->queues;
     m->answer.u.welcome.slots = ANYHV_IOR_SLOTS;
+    m->answer.u.welcome.features = m->in.u.hello.features & ANYHV_IOR_FEATURES;
     return IOR_DONE;
 }
 
@@ -128,6 +131,31 @@ static enum ior_verdict kick(struct ior_connection *c, struct ior_message *m)
     return IOR_DONE;
 }
 
+/* -1: it cannot be told. */
+static long eventfd_id(int fd)
+{
+    char path[40], line[80];
+    long id = -1;
+    FILE *info;
+
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+    info = fopen(path, "re");
+    while (info && id < 0 && fgets(line, sizeof(line), info))
+        if (sscanf(line, "eventfd-id: %ld", &id) != 1)
+            id = -1;
+    if (info)
+        fclose(info);
+    return id;
+}
+
+/* Each interrupt would ask for itself again, and the loop would have nothing else to do. */
+static bool one_and_the_same(const int fds[2])
+{
+    long id = eventfd_id(fds[0]);
+
+    return id >= 0 && id == eventfd_id(fds[1]);
+}
+
 static enum ior_verdict interrupt(struct ior_connection *c, struct ior_message *m)
 {
     uint32_t flags = m->in.u.interrupt.flags;
@@ -140,6 +168,8 @@ static enum ior_verdict interrupt(struct ior_connection *c, struct ior_message *
                            m->nfds);
     if (c->irq >= 0)
         return ior_refused(m, ANYHV_IOR_MOMENT, "only once");
+    if (m->nfds == 2 && one_and_the_same(m->fds))
+        return ior_refused(m, ANYHV_IOR_INVALID, "one eventfd for both");
     c->irq = ior_take_fd(m, 0);
     if (flags & ANYHV_IOR_RESAMPLE)
         c->resample.fd = ior_take_fd(m, 1);

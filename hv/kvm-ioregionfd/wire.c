@@ -33,8 +33,6 @@ static const struct {
 };
 _Static_assert((int)ANYHV_IOR_WINDOW == (int)ANYHV_MMIO_SIZE, "one window");
 _Static_assert((int)ANYHV_IOR_NOTIFY == (int)ANYHV_MMIO_NOTIFY, "QueueNotify");
-_Static_assert(sizeof(struct anyhv_ior_command) == 32, "as KVM sends it");
-_Static_assert(sizeof(struct anyhv_ior_response) == 32, "as KVM takes it");
 
 __attribute__((format(printf, 2, 3))) static bool wrong(const struct anyhv_ior_command *in,
                                                         const char *fmt, ...)
@@ -141,26 +139,29 @@ static bool answer(const struct ior_connection *c, uint64_t data)
     return false;
 }
 
-static bool serve(struct ior_connection *c, const struct anyhv_ior_command *in)
+enum came {
+    NOTHING,
+    WHOLE,
+    ANSWERED, /* it was served, and none follows before its answer is there */
+    BROKEN,   /* said why, if it is not the end */
+};
+
+static enum came serve(struct ior_connection *c, const struct anyhv_ior_command *in)
 {
     struct access access = {0};
     uint64_t data;
 
     if (c->wire.layout == ANYHV_IOR_LAYOUT_V3 ? !decode_v3(in, &access) : !decode_info(in, &access))
-        return false;
+        return BROKEN;
     if (!check(in, &access))
-        return false;
+        return BROKEN;
     data = perform(c, in, &access);
-    return !access.answer || answer(c, data);
+    if (!access.answer)
+        return WHOLE;
+    return answer(c, data) ? ANSWERED : BROKEN;
 }
 
 /* ---- commands in ---- */
-
-enum came {
-    NOTHING,
-    WHOLE,
-    BROKEN, /* said why, if it is not the end */
-};
 
 static enum came torn(size_t bytes)
 {
@@ -193,15 +194,13 @@ static enum came receive(struct ior_wire *wire)
 static void wire_ready(struct anyhv_watch *watch, uint32_t events)
 {
     struct ior_connection *c = watch->priv;
-    enum came came = NOTHING;
+    enum came came = WHOLE;
 
     (void)events;
-    for (unsigned n = 0; n < IOR_COMMANDS; n++) {
+    for (unsigned n = 0; n < IOR_COMMANDS && came == WHOLE; n++) {
         came = receive(&c->wire);
-        if (came == WHOLE && !serve(c, &c->wire.in))
-            came = BROKEN;
-        if (came != WHOLE)
-            break;
+        if (came == WHOLE)
+            came = serve(c, &c->wire.in);
     }
     if (came == BROKEN || ior_memory_lost(c))
         ior_connection_end(c);

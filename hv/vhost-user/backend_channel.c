@@ -7,7 +7,6 @@
 #include "vu.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -56,35 +55,23 @@ void vu_backend_init(struct vu_connection *c)
     c->backend = (struct anyhv_watch){.ready = channel_ready, .priv = c};
 }
 
-/* 1: a local stream socket; 2: a pipe, which is what User-Mode Linux gives; 0: nothing for us. */
-static int channel_kind(int fd)
+/* A pipe is what User-Mode Linux gives. */
+static bool is_pipe(int fd)
 {
-    int domain = 0, type = 0;
-    socklen_t len = sizeof(int);
     struct stat st;
 
-    if (fstat(fd, &st) < 0)
-        return 0;
-    if (S_ISFIFO(st.st_mode))
-        return (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY ? 0 : 2;
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 || domain != AF_UNIX)
-        return 0;
-    len = sizeof(int);
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_STREAM)
-        return 0;
-    return 1;
+    return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
 enum vu_verdict vu_set_backend_req_fd(struct vu_connection *c, struct vu_message *m)
 {
-    int fd = m->fds[0], kind = channel_kind(fd), rc;
+    int rc;
 
-    if (!kind ||
-        (kind == 2 && vu_event_check(fd) < 0)) /* on a socket each call says MSG_DONTWAIT */
-        return vu_refused(m, "fd is neither a local stream socket nor the write end of a pipe");
+    if (vu_channel_check(m->fds[0], true) < 0)
+        return vu_refused(m, "fd is neither one of a socket pair nor the write end of a pipe");
     vu_backend_drop(c);
     c->backend_fd = vu_take_fd(m, 0);
-    c->backend_is_pipe = kind == 2;
+    c->backend_is_pipe = is_pipe(c->backend_fd);
     if (!c->backend_is_pipe) {
         rc = anyhv_watch_add(c->module->server->loop, &c->backend, c->backend_fd, EPOLLIN);
         if (rc < 0) {

@@ -191,6 +191,9 @@ static enum vu_verdict receive(struct vu_connection *c)
             return VU_DONE;
         nfds = 0;
         n = anyhv_socket_recv(c->fd, to, want, fds, &nfds);
+        /* Its own end of this very socket may be one of them: kept, it would never close. */
+        if (n == -EAGAIN && m->nfds)
+            return vu_malformed(m, "descriptors with %zu bytes of it", m->have);
         if (n == -EAGAIN)
             return VU_LATER;
         if (n <= 0)

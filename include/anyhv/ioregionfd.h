@@ -21,6 +21,12 @@ extern "C" {
 #define ANYHV_IOR_VERSION UINT32_C(1)
 #define ANYHV_IOR_SLOTS   64u /* regions of guest memory at once */
 
+/*
+ * What is spoken beyond this version, bit by bit: HELLO names the VMM's, its answer those of them
+ * that the device process speaks as well. Nothing so far.
+ */
+#define ANYHV_IOR_FEATURES UINT64_C(0)
+
 enum anyhv_ior_request {
     ANYHV_IOR_HELLO = 1,      /* first, and once */
     ANYHV_IOR_MEMORY_ADD = 2, /* a descriptor: the file; at any time */
@@ -56,11 +62,13 @@ struct anyhv_ior_message {
     uint32_t result; /* 0 in a request */
     union {
         struct {
-            uint32_t magic, version, layout;
+            uint32_t magic, version, layout, zero;
+            uint64_t features;
         } hello;
         struct {
             uint32_t version; /* of the device process */
             uint32_t device_id, queues, slots;
+            uint64_t features;
         } welcome; /* HELLO's answer */
         struct {
             uint64_t addr, size, offset; /* in the guest; bytes; in the file */
@@ -125,5 +133,13 @@ struct anyhv_ior_response {
 
 #ifdef __cplusplus
 }
+#define ANYHV_IOR_ASSERT static_assert
+#else
+#define ANYHV_IOR_ASSERT _Static_assert
 #endif
+ANYHV_IOR_ASSERT(sizeof(struct anyhv_ior_message) == 64, "one size for all");
+ANYHV_IOR_ASSERT(sizeof(struct anyhv_ior_command) == 32, "as KVM sends it");
+ANYHV_IOR_ASSERT(sizeof(struct anyhv_ior_response) == 32, "as KVM takes it");
+#undef ANYHV_IOR_ASSERT
+
 #endif

@@ -10,10 +10,26 @@
  *   tend      a thread that brings the device back when its process has died
  *   reset, stop, close
  *
- * No call creates a thread. mmio may be called by all vCPUs at once, stop by anyone; the others are
- * one thread's at a time. Results: 0 or -errno, unless said otherwise; -ETIMEDOUT, -EPROTO: the
- * device process gave no answer or a senseless one, and was left. docs/kvm-ioregionfd.md tells the
- * whole story, test/vmm is a VMM that uses all of it.
+ * Results: 0 or -errno, unless said otherwise; -ETIMEDOUT, -EPROTO: the device process gave no
+ * answer or a senseless one, and was left. docs/kvm-ioregionfd.md tells the whole story, test/vmm
+ * is a VMM that uses all of it.
+ *
+ * No call creates a thread. Who may call, and how long that takes; P is patience_ms:
+ *
+ *   open                    anyone                           P
+ *   memory_add, _remove     any thread, any time             P
+ *   reset                   any thread, while no vCPU runs   P
+ *   start                   any thread, once                 P for each of 3 messages, and one for
+ *                                                            each queue and region
+ *   mmio                    any thread, many at once         until the device process answers; with
+ *                                                            ANYHV_VMM_WAIT, a successor's included
+ *   tend                    one thread                       until stop
+ *   stop                    any thread, any time             no time
+ *   close                   the last one                     no time
+ *   the others              any thread, any time             no time
+ *
+ * Stop ends all that waits. memory_add, _remove, reset, start and what tend says to a successor
+ * wait for each other as well; mmio for none of them, only for other vCPUs' accesses.
  */
 #ifndef ANYHV_VMM_H
 #define ANYHV_VMM_H
@@ -34,6 +50,7 @@ enum anyhv_vmm_gone {
 };
 
 struct anyhv_vmm_options {
+    uint32_t size;    /* of this struct, so that header and library are of one version */
     const char *path; /* the device process listens there */
     int vm;        /* KVM's descriptor of the machine; -1: mmio and the descriptors below do all */
     uint64_t base; /* guest physical, of ANYHV_IOR_WINDOW bytes */
@@ -52,27 +69,35 @@ struct anyhv_vmm_options {
 };
 
 /*
- * *@vmm is set on success alone. -EPROTO: what listens there speaks something else; -EAGAIN: too
- * many others wait there; -ETIMEDOUT: it does not answer, as it has another VMM, say.
+ * *@vmm is set on success alone. -EINVAL: another size, no path, vm 0, or a window that ends beyond
+ * the address space; -EPROTO: what listens there speaks something else; -EBUSY: it has another VMM;
+ * -EAGAIN: too many others call there; -ETIMEDOUT: it does not answer.
  */
 int anyhv_vmm_open(struct anyhv_vmm **vmm, const struct anyhv_vmm_options *options);
 
 /* VIRTIO's number for the kind of device. */
 uint32_t anyhv_vmm_device_id(const struct anyhv_vmm *vmm);
+/* How many queues it has. */
+uint32_t anyhv_vmm_queues(const struct anyhv_vmm *vmm);
 
 /*
  * @size bytes at guest physical @addr are those at @offset of the file @fd, which the device
- * process maps. The descriptor stays the caller's. -EINVAL: the device process refused it; -ENOSPC.
+ * process maps. The descriptor stays the caller's. -EINVAL: the device process refused it;
+ * -ENOSPC: there or here is no slot or memory left for it.
  */
 int anyhv_vmm_memory_add(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size, int fd,
                          uint64_t offset);
 /*
  * Exactly what was added. On success the device does not touch it any more. -ENOENT; -ETIMEDOUT:
  * the device process neither says so nor has it ended, so it may; try again, or kill it.
+ * -ECANCELED: after stop nobody is asked any more, so it may.
  */
 int anyhv_vmm_memory_remove(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size);
 
-/* Also the errors of KVM's ioctls. */
+/*
+ * Also the errors of KVM's ioctls; -EBUSY: not the first time. After an error it is as after stop,
+ * and nothing can be tried again: close it, and open another.
+ */
 int anyhv_vmm_start(struct anyhv_vmm *vmm);
 
 /*
@@ -98,7 +123,10 @@ uint32_t anyhv_vmm_revivals(struct anyhv_vmm *vmm);
 /* Whoever waits in mmio, tend or for an answer (-ECANCELED) does so no longer, and never again. */
 void anyhv_vmm_stop(struct anyhv_vmm *vmm);
 
-/* Nobody may be in any of the calls. NULL is fine. */
+/*
+ * Nobody may be in any of the calls. NULL is fine. The device process lets go of the memory when it
+ * notices, which is later: if the memory lives on and others get it, remove it before stop.
+ */
 void anyhv_vmm_close(struct anyhv_vmm *vmm);
 
 /*

@@ -53,7 +53,7 @@ class Preparation:
     """What suites share and what is done once per run: packages, sysroots, builds."""
 
     def __init__(self):
-        self.env = dict(os.environ, ANYHV_JOBS=JOBS, CMAKE_BUILD_PARALLEL_LEVEL=JOBS)
+        self.env = dict(os.environ, ANYHV_JOBS=JOBS, CMAKE_BUILD_PARALLEL_LEVEL=JOBS, ANYHV_PASSED="")
         self.built = {}  # preset: None, or the Failure that it met
 
     def packages(self, suite):
@@ -105,6 +105,11 @@ class Preparation:
         finally:
             tap.end(process)
             tap.children.discard(process)
+
+    def tell_passed(self, results):
+        """Whom a later suite need not run to know that it passes."""
+        passed = [suite.name for suite, found, _ in results if not status.count(found, "failed")]
+        self.env["ANYHV_PASSED"] = " ".join(passed)
 
     def programs(self, preset, folder):
         """The tests that CMake knows for a folder of test/, as (name, command, environment)."""
@@ -259,7 +264,11 @@ def main(arguments):
         signal.signal(number, interrupted)
     lock = alone()
     preparation = Preparation()
-    results = [(suite, *run_suite(suite, preparation, options)) for suite in options.suites]
+    results = []
+    for suite in options.suites:
+        results.append((suite, *run_suite(suite, preparation, options)))
+        if not options.only:
+            preparation.tell_passed(results)
     checks = [check for _, found, _ in results for check in found]
     show_table(results)
     write_report(checks)

@@ -337,7 +337,7 @@ SUITES = (
     Suite(
         "mutation",
         "every suite can fail: planted bugs turn it red",
-        budget=600,
+        budget=1200,
         packages=CMOCKA + BARE + CROSS_S390X + CROSS_AARCH64 + FUZZ + LAYERS + UML + PACKAGE
         + ("qemu-system-arm", "valgrind", "libxen-dev"),
         sysroots=(SYSROOT_S390X, SYSROOT_AARCH64),

@@ -111,6 +111,7 @@ static bool answer_message(struct fake *f, int fd, int *wire)
         put32(out + 12, 4);
         put32(out + 16, FAKE_QUEUES);
         put32(out + 20, 64);
+        put32(out + 24, mood_of(f) == FAKE_BOASTS);
     } else {
         put32(out + 4, mood_of(f) == FAKE_REFUSES);
     }

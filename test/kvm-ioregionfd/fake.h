@@ -26,6 +26,7 @@ enum fake_mood {
     FAKE_SILENT,  /* takes messages and does not answer; takes a command and hangs up */
     FAKE_TWICE,   /* gives the next answer twice; then it serves */
     FAKE_DROPS,   /* takes the next command and ends that socket alone; then it serves */
+    FAKE_BOASTS,  /* HELLO: with features that nobody asked for */
     FAKE_DRIPS,   /* answers messages byte by byte, 5 ms each */
 };
 

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define MEMORY (UINT64_C(1) << 20)
@@ -117,6 +118,17 @@ static void versions(void **state)
     assert_int_equal(world_hello(w, LAYOUT_V3), RES_MOMENT);
 }
 
+/* Features that it does not know are not taken, and no error. */
+static void features(void **state)
+{
+    struct world *w = *state;
+    const uint32_t all[] = {0x524f4941, 1, LAYOUT_V3, 0, UINT32_MAX, UINT32_MAX};
+
+    assert_int_equal(world_say(w, REQ_HELLO, all, sizeof(all), NULL, 0), RES_OK);
+    assert_int_equal(word(w, 4), 0);
+    assert_int_equal(word(w, 5), 0);
+}
+
 static void everything_in_its_time(void **state)
 {
     struct world *w = *state;
@@ -167,7 +179,7 @@ static void after_start(void **state)
 static void memory(void **state)
 {
     struct world *w = *state;
-    int fd = memory_file(), socket_fd;
+    int fd = memory_file(), other;
 
     assert_int_equal(world_hello(w, LAYOUT_V3), RES_OK);
     assert_int_equal(world_add(w, 0, 0, 0, fd), RES_INVALID);
@@ -183,9 +195,14 @@ static void memory(void **state)
     assert_int_equal(world_remove(w, 1, 0x10000), RES_INVALID);
     assert_int_equal(world_remove(w, 0, 0x10000), RES_OK);
     assert_int_equal(world_remove(w, 0, 0x10000), RES_INVALID);
-    socket_fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    assert_int_equal(world_add(w, 0, 4096, 0, socket_fd), RES_INVALID);
-    close(socket_fd);
+    other = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(world_add(w, 0, 4096, 0, other), RES_INVALID);
+    close(other);
+    /* More than there are addresses for in this process: not the VMM's fault. */
+    other = memfd_create("huge", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(other, (off_t)1 << 60), 0);
+    assert_int_equal(world_add(w, 0, UINT64_C(1) << 60, 0, other), RES_NORES);
+    close(other);
     for (unsigned i = 0; i < 63; i++)
         assert_int_equal(world_add(w, (i + 16) * MEMORY, 4096, 4096 * i, fd), RES_OK);
     assert_int_equal(world_add(w, 0, 4096, 0, fd), RES_NORES);
@@ -232,6 +249,9 @@ static void interrupts_and_their_descriptors(void **state)
     assert_int_equal(world_say(w, REQ_INTERRUPT, &edge, 4, fds, 2), RES_INVALID);
     assert_int_equal(world_say(w, REQ_INTERRUPT, &level, 4, fds, 1), RES_INVALID);
     assert_int_equal(world_say(w, REQ_INTERRUPT, &more, 4, fds, 1), RES_INVALID);
+    /* One that answers itself would never rest. */
+    assert_int_equal(world_say(w, REQ_INTERRUPT, &level, 4, (int[]){fds[0], fds[0]}, 2),
+                     RES_INVALID);
     assert_int_equal(world_say(w, REQ_INTERRUPT, &level, 4, fds, 2), RES_OK);
     close(fds[0]);
     close(fds[1]);
@@ -266,6 +286,9 @@ static void malformed(void **state)
 
             if (at >= 2 && at < 2 + used[request])
                 continue;
+            if (request == REQ_HELLO && at >= 6 && at < 8) /* features */
+                continue;
+            m[2] = request == REQ_HELLO ? 0x524f4941 : 0;
             m[at] = 0x01000000;
             expect_end(w, m, sizeof(m), fds, nfds[request]);
         }
@@ -318,22 +341,48 @@ static void its_own_end_in_half_a_message(void **state)
     }
 }
 
-/* A VMM that comes meanwhile waits. */
+/* A VMM that comes meanwhile is told so, also if it has not said anything yet. */
 static void one_at_a_time(void **state)
 {
     struct world *w = *state;
+    const uint32_t busy[16] = {REQ_HELLO, RES_MOMENT, 1};
+    uint8_t answer[64];
     int first = w->control;
 
     assert_int_equal(world_hello(w, LAYOUT_V3), RES_OK);
-    world_connect(w);
-    assert_int_equal(world_hello(w, LAYOUT_V3), WORLD_SILENT);
+    for (unsigned i = 0; i < 100; i++) {
+        world_connect(w);
+        assert_int_equal(recv(w->control, answer, sizeof(answer), 0), sizeof(answer));
+        assert_memory_equal(answer, busy, sizeof(busy));
+        assert_int_equal(recv(w->control, answer, sizeof(answer), 0), 0);
+        close(w->control);
+    }
+    assert_true(world_logged(w, "ior.busy"));
+    w->control = first;
+    assert_int_equal(world_interrupt(w, false), RES_OK);
     close(first);
     world_turn(w);
-    {
-        uint8_t answer[64];
+    world_connect(w);
+    assert_int_equal(world_hello(w, LAYOUT_V3), RES_OK);
+}
 
-        assert_int_equal(recv(w->control, answer, 64, 0), 64);
-    }
+/* Whoever waited would not be read, and may carry what keeps the first one's connection open. */
+static void its_own_end_in_another_call(void **state)
+{
+    struct world *w = *state;
+    const uint32_t hello[16] = {REQ_HELLO, 0, 0x524f4941, 1, LAYOUT_V3};
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int first = w->control;
+
+    assert_int_equal(world_hello(w, LAYOUT_V3), RES_OK);
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", w->path);
+    w->control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(connect(w->control, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    assert_true(world_send(w, hello, sizeof(hello), &first, 1));
+    close(first);
+    world_disconnect(w);
+    world_connect(w);
+    assert_int_equal(world_hello(w, LAYOUT_V3), RES_OK);
 }
 
 /* ---- the state ---- */
@@ -462,6 +511,7 @@ static const struct CMUnitTest tests[] = {
     UNIT(a_device_starts),
     UNIT(in_pieces),
     UNIT(versions),
+    UNIT(features),
     UNIT(everything_in_its_time),
     UNIT(after_start),
     UNIT(memory),
@@ -471,6 +521,7 @@ static const struct CMUnitTest tests[] = {
     UNIT(leaves_in_mid_message),
     UNIT(its_own_end_in_half_a_message),
     UNIT(one_at_a_time),
+    UNIT(its_own_end_in_another_call),
     UNIT(nobody_else_writes_the_state),
     UNIT(states_of_strangers),
     UNIT(thousand_lives),

@@ -11,6 +11,7 @@
 
 #include <anyhv/linux/fdmem.h>
 #include <anyhv/vmm.h>
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -214,7 +215,8 @@ static void *tend(void *vmm)
 
 static void start(struct scene *s, uint64_t features)
 {
-    struct anyhv_vmm_options options = {.path = s->path, .vm = -1, .base = BASE};
+    struct anyhv_vmm_options options = {
+        .size = sizeof(options), .path = s->path, .vm = -1, .base = BASE};
     struct drv_ring_config config = {.size = 64,
                                      .packed = features & DRV_F_PACKED,
                                      .event_idx = features & DRV_F_EVENT_IDX,
@@ -362,11 +364,27 @@ static void pinned_memory_is_waited_for(void **state)
     end(&s);
 }
 
+/* One VMM at a time: another hears at once that there is one, and may come when that has left. */
+static void another_vmm(void **state)
+{
+    struct scene s = {.random = 99};
+    struct anyhv_vmm_options options = {
+        .size = sizeof(options), .path = s.path, .vm = -1, .base = BASE};
+    struct anyhv_vmm *other;
+
+    (void)state;
+    start(&s, 0);
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(anyhv_vmm_open(&other, &options), -EBUSY);
+    some_work(&s);
+    drain(&s);
+    end(&s);
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(split),
-    cmocka_unit_test(packed),
-    cmocka_unit_test(ended_and_reset),
-    cmocka_unit_test(pinned_memory_is_waited_for),
+    cmocka_unit_test(split),           cmocka_unit_test(packed),
+    cmocka_unit_test(ended_and_reset), cmocka_unit_test(pinned_memory_is_waited_for),
+    cmocka_unit_test(another_vmm),
 };
 
 int main(int argc, char **argv)

@@ -74,7 +74,8 @@ static void end_process(struct scene *s)
 
 static void connect_to(struct scene *s)
 {
-    struct anyhv_vmm_options options = {.path = s->path, .vm = -1, .base = BASE};
+    struct anyhv_vmm_options options = {
+        .size = sizeof(options), .path = s->path, .vm = -1, .base = BASE};
     int fd = memfd_create("guest", MFD_CLOEXEC), tries = WAIT_MS;
     void *host;
 

@@ -99,7 +99,8 @@ static int setup(void **state)
     kvm_errno = 0;
     set(&dawdles, false);
     fake_start(&s->fake);
-    s->options = (struct anyhv_vmm_options){.path = s->fake.path, .vm = -1, .base = BASE};
+    s->options = (struct anyhv_vmm_options){
+        .size = sizeof(s->options), .path = s->fake.path, .vm = -1, .base = BASE};
     *state = s;
     return 0;
 }
@@ -169,6 +170,7 @@ static void handshake(void **state)
     s->options.layout = ANYHV_IOR_LAYOUT_INFO;
     assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), 0);
     assert_int_equal(anyhv_vmm_device_id(s->vmm), 4);
+    assert_int_equal(anyhv_vmm_queues(s->vmm), FAKE_QUEUES);
     assert_int_equal(anyhv_vmm_memory_add(s->vmm, 0x1000, 0x2000, fd, 0x3000), 0);
     close(fd);
     assert_int_equal(anyhv_vmm_start(s->vmm), 0);
@@ -194,6 +196,28 @@ static void handshake(void **state)
     assert_int_equal(word(s->fake.message[8], 0, 4), 3);
 }
 
+static void options_that_make_no_sense(void **state)
+{
+    struct scene *s = *state;
+    const struct anyhv_vmm_options right = s->options;
+    struct anyhv_vmm_options wrong[7];
+
+    for (unsigned i = 0; i < 7; i++)
+        wrong[i] = right;
+    wrong[0].size = 0;
+    wrong[1].size++;
+    wrong[2].path = NULL;
+    wrong[3].vm = 0;
+    wrong[4].vm = -2;
+    wrong[5].base = UINT64_MAX - 0x1ff;
+    wrong[6].base = UINT64_MAX;
+    for (unsigned i = 0; i < 7; i++)
+        assert_int_equal(anyhv_vmm_open(&s->vmm, &wrong[i]), -EINVAL);
+    assert_int_equal(fake_messages(&s->fake), 0);
+    s->options.base = UINT64_MAX - 0x200; /* the last one */
+    assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), 0);
+}
+
 static void partners_that_are_none(void **state)
 {
     struct scene *s = *state;
@@ -202,13 +226,36 @@ static void partners_that_are_none(void **state)
     assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), -EPROTO);
     fake_mood(&s->fake, FAKE_GARBAGE);
     assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), -EPROTO);
+    fake_mood(&s->fake, FAKE_BOASTS);
+    assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), -EPROTO);
     s->options.path = "/no/such/path";
     assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), -ENOENT);
     s->options.path = s->fake.path;
     fake_mood(&s->fake, FAKE_SERVES);
     assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), 0);
-    fake_mood(&s->fake, FAKE_REFUSES);
-    assert_int_equal(anyhv_vmm_start(s->vmm), -EINVAL);
+}
+
+/* Half of it may have been done, so it is not tried again, and nobody waits for what never comes.
+ */
+static void start_fails_once(void **state)
+{
+    struct scene *s = *state;
+
+    for (unsigned kvm = 0; kvm < 2; kvm++) {
+        s->options.vm = kvm ? VM : -1;
+        fake_mood(&s->fake, FAKE_SERVES);
+        assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), 0);
+        kvm_errno = kvm ? ENOSPC : 0;
+        fake_mood(&s->fake, kvm ? FAKE_SERVES : FAKE_REFUSES);
+        assert_int_equal(anyhv_vmm_start(s->vmm), kvm ? -ENOSPC : -EINVAL);
+        fake_mood(&s->fake, FAKE_SERVES);
+        kvm_errno = 0;
+        assert_int_equal(anyhv_vmm_start(s->vmm), -EBUSY);
+        assert_int_equal(read32(s, 0), UINT32_MAX);
+        assert_int_equal(anyhv_vmm_tend(s->vmm), 0);
+        anyhv_vmm_close(s->vmm);
+        s->vmm = NULL;
+    }
 }
 
 static void commands_of(struct scene *s, enum anyhv_ior_layout layout)
@@ -656,6 +703,89 @@ static void answers_byte_by_byte(void **state)
     assert_int_equal(anyhv_vmm_open(&s->vmm, &s->options), -ETIMEDOUT);
 }
 
+/* Nobody is asked any more, so nobody can say that the memory is free. */
+static void memory_after_stop(void **state)
+{
+    struct scene *s = *state;
+    int fd = memfd_create("guest", MFD_CLOEXEC);
+
+    bring_up(s);
+    assert_int_equal(anyhv_vmm_memory_add(s->vmm, 0x1000, 0x1000, fd, 0), 0);
+    close(fd);
+    anyhv_vmm_stop(s->vmm);
+    assert_int_equal(anyhv_vmm_memory_remove(s->vmm, 0x1000, 0x1000), -ECANCELED);
+}
+
+/* ---- threads ---- */
+
+#define VCPUS  4
+#define DEATHS 20
+
+struct worker {
+    struct scene *s;
+    pthread_t thread;
+    unsigned done, wrong;
+};
+
+static bool over;
+
+/* The number of each answer is greater than that of the one before: none is another vCPU's. */
+static void *be_a_vcpu(void *arg)
+{
+    struct worker *w = arg;
+    uint32_t value, last = 0;
+
+    for (; !is_set(&over); w->done++, last = value) {
+        value = 0;
+        if (anyhv_vmm_mmio(w->s->vmm, BASE + 0x70, &value, 4, false) != 1 || value <= last)
+            w->wrong++;
+    }
+    return NULL;
+}
+
+static void *change_memory(void *arg)
+{
+    struct worker *w = arg;
+    int fd = memfd_create("guest", MFD_CLOEXEC);
+
+    for (; !is_set(&over); w->done++) {
+        if (anyhv_vmm_memory_add(w->s->vmm, 0x1000, 0x2000, fd, 0) ||
+            anyhv_vmm_memory_remove(w->s->vmm, 0x1000, 0x2000))
+            w->wrong++;
+    }
+    close(fd);
+    return NULL;
+}
+
+/* vCPUs, memory that comes and goes, a tender, and a device process that dies again and again. */
+static void many_at_once(void **state)
+{
+    struct scene *s = *state;
+    struct worker worker[VCPUS + 1];
+
+    set(&over, false);
+    bring_up(s);
+    tend_it(s);
+    for (unsigned i = 0; i <= VCPUS; i++) {
+        worker[i] = (struct worker){.s = s};
+        assert_int_equal(pthread_create(&worker[i].thread, NULL,
+                                        i < VCPUS ? be_a_vcpu : change_memory, &worker[i]),
+                         0);
+    }
+    for (uint32_t i = 0; i < DEATHS; i++) {
+        usleep(1000);
+        fake_mood(&s->fake, FAKE_DIES);
+        revived(s, i + 1);
+    }
+    set(&over, true);
+    for (unsigned i = 0; i <= VCPUS; i++)
+        pthread_join(worker[i].thread, NULL);
+    for (unsigned i = 0; i <= VCPUS; i++) {
+        assert_int_equal(worker[i].wrong, 0);
+        assert_true(worker[i].done);
+    }
+}
+
 /* A successor that says nothing, as it may have another VMM, keeps nobody from stopping. */
 static void stop_in_the_handshake(void **state)
 {
@@ -778,7 +908,9 @@ static void no_descriptor_stays(void **state)
 
 static const struct CMUnitTest tests[] = {
     UNIT(handshake),
+    UNIT(options_that_make_no_sense),
     UNIT(partners_that_are_none),
+    UNIT(start_fails_once),
     UNIT(commands_v3),
     UNIT(commands_info),
     UNIT(odd_accesses),
@@ -797,6 +929,8 @@ static const struct CMUnitTest tests[] = {
     UNIT(answers_nobody_asked_for),
     UNIT(half_an_end),
     UNIT(answers_byte_by_byte),
+    UNIT(memory_after_stop),
+    UNIT(many_at_once),
     UNIT(stop_in_the_handshake),
     UNIT(too_many_wait_there),
     UNIT(children_get_nothing),

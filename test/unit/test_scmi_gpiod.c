@@ -193,6 +193,7 @@ static void lines_move(void **state)
     assert_int_equal(machine.value[3], 1);
     assert_true(set(board, 2, true));
     anyhv_scmi_board_free(board);
+    assert_false(machine.ours[1] || machine.ours[3]);
 }
 
 static void a_line_that_does_not_move(void **state)

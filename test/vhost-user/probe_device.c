@@ -29,10 +29,10 @@ static void echo(struct anyhv_req *req)
 {
     uint8_t byte;
 
-    while (anyhv_req_readable(req) && anyhv_req_writable(req)) {
-        anyhv_req_read(req, &byte, 1);
-        anyhv_req_write(req, &byte, 1);
-    }
+    /* Neither may be there any more: its memory may have left meanwhile. */
+    while (anyhv_req_readable(req) && anyhv_req_writable(req))
+        if (anyhv_req_read(req, &byte, 1) || anyhv_req_write(req, &byte, 1))
+            break;
     anyhv_req_done(req);
 }
 

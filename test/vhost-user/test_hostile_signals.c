@@ -137,6 +137,11 @@ TEST(strange_backend_channel)
     close(pair[1]);
     assert_true(backend_logged(&h->b, "SET_BACKEND_REQ_FD: fd is neither"));
     harness_echo(h, 0);
+    /* Its own end: kept, the connection would never close. */
+    REFUSED(fe_call(fe, FE_SET_BACKEND_REQ_FD, NULL, 0, &fe->fd, 1));
+    fe_fini(fe);
+    assert_true(settled(h));
+    fe_init(fe);
 }
 
 /* A channel that nobody reads, full to the brim. */

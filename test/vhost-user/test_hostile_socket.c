@@ -174,10 +174,9 @@ TEST(byte_by_byte)
     assert_true(fe_memory_new(fe, 1 << 20));
     table.region = fe->region;
     for (unsigned i = 0; i < 3; i++) {
-        /* The descriptor with the first byte, as it should be, or with any other. */
-        static const size_t with[] = {0, 11, 47};
-
-        send_slowly(fe, FE_SET_MEM_TABLE, &table, sizeof(table), &fe->memfd, 1, with[i]);
+        /* A descriptor comes with the whole message, or what is left of it. */
+        send_slowly(fe, FE_SET_MEM_TABLE, &table, sizeof(table), &fe->memfd, 1,
+                    FE_HEADER + sizeof(table) - 1);
         OK(fe_receive(fe, &m));
         assert_int_equal(m.payload[0], 0);
     }
@@ -212,10 +211,8 @@ TEST(front_end_leaves_in_the_middle)
     char text[64];
 
     for (size_t len = 1; len < FE_HEADER + 8; len++) {
-        int fds[2] = {STDERR_FILENO, STDERR_FILENO};
-
         begin(h);
-        assert_true(fe_send_bytes(&h->fe, &m, len, fds, 2));
+        assert_true(fe_send_bytes(&h->fe, &m, len, NULL, 0));
         if (len & 1)
             shutdown(h->fe.fd, SHUT_WR);
         else
@@ -224,6 +221,23 @@ TEST(front_end_leaves_in_the_middle)
         assert_true(backend_logged(&h->b, text));
         assert_true(backend_logged(&h->b, len < FE_HEADER ? "header:" : "SET_VRING_NUM:"));
         fe_disconnect(&h->fe);
+        assert_true(settled(h));
+    }
+}
+
+/* The front end's own end, in a message that never ends, would keep the connection when it is gone.
+ */
+TEST(its_own_end_in_half_a_message)
+{
+    struct fe_message m = {.request = FE_SET_VRING_KICK, .flags = FE_VERSION, .size = 8};
+    char text[64];
+
+    for (size_t len = 1; len < FE_HEADER + 8; len++) {
+        begin(h);
+        assert_true(fe_send_bytes(&h->fe, &m, len, &h->fe.fd, 1));
+        snprintf(text, sizeof(text), "descriptors with %zu bytes", len);
+        fe_disconnect(&h->fe);
+        assert_true(backend_logged(&h->b, text));
         assert_true(settled(h));
     }
 }
@@ -276,6 +290,7 @@ static const struct CMUnitTest tests[] = {
     HOSTILE(byte_by_byte),
     HOSTILE(all_at_once),
     HOSTILE(front_end_leaves_in_the_middle),
+    HOSTILE(its_own_end_in_half_a_message),
     HOSTILE(answers_are_not_read),
     HOSTILE(config_sizes),
 };

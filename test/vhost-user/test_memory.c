@@ -141,6 +141,33 @@ TEST(slots)
     harness_answer(h, 0, 12);
 }
 
+/* A buffer leaves under a request that is held: there is nothing to read, and that is an end. */
+TEST(buffer_leaves_under_a_held_request)
+{
+    struct frontend *fe = &h->fe;
+    struct fe_region extra = {.guest = 0x9000000000, .size = 0x1000, .user = 0x77770000000};
+    const uint32_t command[2] = {PROBE_HOLD, 0};
+    struct drv_buf out[2] = {{0, 8}, {extra.guest, 64}}, in = {0, 64};
+    struct drv_chain chain = {out, &in, 2, 1, DRV_DIRECT, 0, 1};
+    uint8_t *answer;
+
+    assert_true(fe_start(fe, FE_P_ALL, 0, 2));
+    OK(fe_region(fe, FE_ADD_MEM_REG, &extra, fe->memfd));
+    out[0].addr = drv_alloc(&fe->mem, 8, 8);
+    in.addr = drv_alloc(&fe->mem, 64, 8);
+    memcpy(drv_ptr(&fe->mem, out[0].addr, 8), command, 8);
+    assert_true(drv_ring_add(&fe->ring[0].ring, &chain) >= 0);
+    drv_ring_publish(&fe->ring[0].ring);
+    fe_kick(fe, 0);
+    harness_held(h, 1, 1);
+    OK(fe_region(fe, FE_REM_MEM_REG, &extra, -1));
+    harness_submit(h, 1, PROBE_RELEASE, 0, &answer);
+    fe_kick(fe, 1);
+    harness_answer(h, 1, 0);
+    harness_answer(h, 0, 0);
+    harness_echo(h, 0);
+}
+
 TEST(all_slots)
 {
     struct frontend *fe = &h->fe;
@@ -308,6 +335,7 @@ static const struct CMUnitTest tests[] = {
     UNIT(disconnect_while_a_message_waits),
     UNIT(disconnect_from_a_stuck_device),
     UNIT(slots),
+    UNIT(buffer_leaves_under_a_held_request),
     UNIT(all_slots),
     UNIT(memory_of_a_ring_goes_and_comes_back),
     UNIT(table_moves_a_ring),

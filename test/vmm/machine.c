@@ -134,6 +134,7 @@ static void make_device(struct machine *m, unsigned number)
 {
     const struct machine_options *o = &m->options;
     const struct anyhv_vmm_options options = {
+        .size = sizeof(options),
         .path = o->sockets[number],
         .vm = m->vm,
         .base = o->base + (uint64_t)number * MACHINE_STEP,

@@ -157,7 +157,8 @@ static int talk(const struct anyhv_vmm *vmm, int socket, struct anyhv_ior_messag
     uint32_t request = m->request;
     int fd = -1, rc = transmit(socket, m, fds, nfds);
 
-    if (!rc)
+    /* One that was turned away finds that said, though nobody heard it. */
+    if (!rc || rc == -ECONNRESET)
         rc = receive(vmm, socket, m, &fd);
     if (!rc && (m->request != request || m->result >= sizeof(results) / sizeof(results[0])))
         rc = -EPROTO;
@@ -188,10 +189,12 @@ int anyhv_vmm_channel_hello(struct anyhv_vmm *vmm, int socket)
     m.u.hello.magic = ANYHV_IOR_MAGIC;
     m.u.hello.version = ANYHV_IOR_VERSION;
     m.u.hello.layout = vmm->options.layout;
+    m.u.hello.features = ANYHV_IOR_FEATURES;
     rc = talk(vmm, socket, &m, NULL, 0, NULL);
     if (rc)
         return rc;
-    if (!m.u.welcome.queues || m.u.welcome.queues > UINT16_MAX)
+    if (!m.u.welcome.queues || m.u.welcome.queues > UINT16_MAX ||
+        m.u.welcome.features & ~ANYHV_IOR_FEATURES)
         return -EPROTO;
     /* A successor has to be of the same kind. */
     if (vmm->queues &&

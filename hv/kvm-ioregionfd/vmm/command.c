@@ -35,20 +35,21 @@ static short ready(const struct anyhv_vmm *vmm, short events)
 
 /*
  * Sent and received whole or not at all: the socket keeps packets. An answer that is there already
- * would be taken for this command's.
+ * would be taken for this command's, so there is a look before one that wants an answer.
  */
-static bool put(const struct anyhv_vmm *vmm, const struct anyhv_ior_command *command)
+static bool put(const struct anyhv_vmm *vmm, const struct anyhv_ior_command *command, bool posted)
 {
     ssize_t n;
 
-    do {
-        short events = ready(vmm, POLLIN | POLLOUT);
+    for (bool look = !posted;; look = true) {
+        short events = look ? ready(vmm, POLLIN | POLLOUT) : POLLOUT;
 
         if (!events || events & POLLIN)
             return false;
         n = send(vmm->wire, command, sizeof(*command), MSG_NOSIGNAL | MSG_DONTWAIT);
-    } while (n < 0 && (errno == EINTR || errno == EAGAIN));
-    return n == (ssize_t)sizeof(*command);
+        if (n >= 0 || (errno != EINTR && errno != EAGAIN))
+            return n == (ssize_t)sizeof(*command);
+    }
 }
 
 /*
@@ -75,7 +76,7 @@ bool anyhv_vmm_command(const struct anyhv_vmm *vmm, const struct vmm_access *acc
     command.user_data = access->part;
     command.offset = access->offset;
     command.data = access->write ? *data : 0;
-    if (!put(vmm, &command))
+    if (!put(vmm, &command, access->posted))
         return false;
     if (access->posted)
         return true;

@@ -59,11 +59,20 @@ static int meet(struct anyhv_vmm *vmm)
     return rc ? rc : events(vmm);
 }
 
+static bool valid(const struct anyhv_vmm_options *options)
+{
+    return options->size == sizeof(*options) && options->path && options->vm && options->vm >= -1 &&
+           options->base <= UINT64_MAX - ANYHV_IOR_WINDOW;
+}
+
 int anyhv_vmm_open(struct anyhv_vmm **out, const struct anyhv_vmm_options *options)
 {
-    struct anyhv_vmm *vmm = calloc(1, sizeof(*vmm));
+    struct anyhv_vmm *vmm;
     int rc;
 
+    if (!valid(options))
+        return -EINVAL;
+    vmm = calloc(1, sizeof(*vmm));
     if (!vmm)
         return -ENOMEM;
     vmm->options = *options;
@@ -110,6 +119,11 @@ void anyhv_vmm_close(struct anyhv_vmm *vmm)
 uint32_t anyhv_vmm_device_id(const struct anyhv_vmm *vmm)
 {
     return vmm->device_id;
+}
+
+uint32_t anyhv_vmm_queues(const struct anyhv_vmm *vmm)
+{
+    return vmm->queues;
 }
 
 int anyhv_vmm_interrupt_fd(const struct anyhv_vmm *vmm)
@@ -173,18 +187,6 @@ static void served(struct anyhv_vmm *vmm, int wire)
     pthread_mutex_unlock(&vmm->lock);
 }
 
-int anyhv_vmm_start(struct anyhv_vmm *vmm)
-{
-    int wire, rc;
-
-    pthread_mutex_lock(&vmm->control);
-    rc = life_of(vmm) == VMM_NEW ? anyhv_vmm_channel_start(vmm, vmm->socket, &wire) : -EBUSY;
-    if (!rc)
-        served(vmm, wire);
-    pthread_mutex_unlock(&vmm->control);
-    return rc ? rc : anyhv_vmm_kvm_wire(vmm);
-}
-
 void anyhv_vmm_stop(struct anyhv_vmm *vmm)
 {
     uint64_t one = 1;
@@ -196,6 +198,33 @@ void anyhv_vmm_stop(struct anyhv_vmm *vmm)
     vmm->life = VMM_STOPPED;
     pthread_cond_broadcast(&vmm->changed);
     pthread_mutex_unlock(&vmm->lock);
+}
+
+static int start(struct anyhv_vmm *vmm)
+{
+    int wire, rc = anyhv_vmm_channel_start(vmm, vmm->socket, &wire);
+
+    if (rc)
+        return rc;
+    served(vmm, wire);
+    return anyhv_vmm_kvm_wire(vmm);
+}
+
+int anyhv_vmm_start(struct anyhv_vmm *vmm)
+{
+    int rc;
+
+    pthread_mutex_lock(&vmm->control);
+    if (life_of(vmm) != VMM_NEW) {
+        rc = -EBUSY;
+    } else {
+        rc = start(vmm);
+        /* Half of it may be done: nothing that could be tried again. */
+        if (rc)
+            anyhv_vmm_stop(vmm);
+    }
+    pthread_mutex_unlock(&vmm->control);
+    return rc;
 }
 
 /* ---- a successor ---- */
@@ -319,6 +348,8 @@ static int drop(struct anyhv_vmm *vmm, uint64_t addr, uint64_t size)
         rc = unless_gone(vmm, anyhv_vmm_channel_remove(vmm, &vmm->memory[i]));
     else if (life_of(vmm) == VMM_GONE)
         rc = anyhv_vmm_channel_ended(vmm);
+    else if (life_of(vmm) == VMM_STOPPED)
+        rc = -ECANCELED; /* nobody can be told, and it may be in use */
     if (rc)
         return rc;
     close(vmm->memory[i].fd);

@@ -6,13 +6,13 @@
 #   xen.hostile       misuse the entropy device, which then goes back to its driver
 #   xen.conformance   put the test device through the conformance suite
 
-# platform_device NUMBER: takes the virtio device of that kind away from the kernel; its name (of a device
-# tree's, or ACPI's) and address are in $platform and $address.
+# platform_device NUMBER: takes the virtio device of that kind away from the kernel; its name and address
+# are in $platform and $address.
 platform_device() {
     for device in /sys/bus/virtio/devices/*; do
         [ "$(cat "$device/device")" = "$1" ] || continue
-        platform=$(basename "$(readlink -f "$device/..")") # 2000000.virtio, LNRO0005:00
-        address=0x$(sed -n "s/^ *\([0-9a-f]*\)-.* : $platform.*/\1/p" /proc/iomem | sed -n 1p)
+        platform=$(basename "$(readlink -f "$device/..")") # 2000000.virtio
+        address=0x${platform%%.*}
         echo "$platform" >/sys/bus/platform/drivers/virtio-mmio/unbind || fail reason=unbind
         return
     done
