@@ -318,7 +318,7 @@ SUITES = (
     Suite(
         "guest-xen-arm64",
         "a real Xen on Arm64 under QEMU: a stock kernel's driver, and what life has in store",
-        budget=900,  # fetching, and building hypervisor and kernel once, included; 240 without
+        budget=900,  # fetching, and building hypervisor and kernel once, included; 300 without
         packages=BUILD + XEN_BOX,
         scripts=("test/guest/xen/xen_test.sh aarch64",),
         proves=(
