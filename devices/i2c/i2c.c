@@ -56,19 +56,30 @@ static bool decode_address(uint32_t wire, uint16_t *addr)
     return *addr & ANYHV_I2C_TEN_BIT || !(wire & 0xff01);
 }
 
-/* The target at @addr if it is allowed to this guest and nobody else's, and from now on its own. */
-static struct anyhv_i2c_target *claim(struct anyhv_i2c *i2c, uint16_t addr)
+/* The target at @addr if it is allowed to this guest and nobody else's. */
+static struct anyhv_i2c_target *usable(const struct anyhv_i2c *i2c, uint16_t addr)
 {
     for (unsigned i = 0; i < i2c->setup.ntargets; i++) {
         struct anyhv_i2c_target *target = i2c->setup.targets[i];
 
-        if (target->addr != addr)
-            continue;
-        if (!target->owner)
-            target->owner = i2c;
-        return target->owner == i2c ? target : NULL;
+        if (target->addr == addr)
+            return !target->owner || target->owner == i2c ? target : NULL;
     }
     return NULL;
+}
+
+/* What the transfer addresses is this guest's from now on: all of it, or nothing. */
+static bool claim(struct anyhv_i2c *i2c)
+{
+    const struct anyhv_i2c_transfer *t = &i2c->transfer;
+
+    for (unsigned i = 0; i < t->messages; i++) {
+        if (!usable(i2c, t->message[i].addr))
+            return false;
+    }
+    for (unsigned i = 0; i < t->messages; i++)
+        usable(i2c, t->message[i].addr)->owner = i2c;
+    return true;
 }
 
 /* What may have happened cannot be done once more, unless it was only looking. */
@@ -130,7 +141,7 @@ static int add_message(struct anyhv_i2c *i2c, struct anyhv_req *req, const uint8
     rc = parse(req, header, m);
     if (rc)
         return rc;
-    target = claim(i2c, m->addr);
+    target = usable(i2c, m->addr);
     if (!target || (t->messages && target->bus != i2c->bus))
         return ANYHV_E_PERM;
     rc = place(i2c, req, m);
@@ -148,18 +159,29 @@ static struct anyhv_req *held(const struct anyhv_i2c *i2c, unsigned i)
     return anyhv_req_get(i2c->dev, i2c->handle[i]);
 }
 
-static void submit(struct anyhv_i2c *i2c)
-{
-    i2c->phase = ON_BUS;
-    i2c->transfer.begun = false;
-    i2c->bus->ops->submit(i2c->bus, &i2c->transfer);
-}
-
 static void begin_answers(struct anyhv_i2c *i2c, unsigned done)
 {
     i2c->done = done;
     i2c->answered = 0;
     i2c->phase = ANSWER;
+}
+
+static void refuse(struct anyhv_i2c *i2c)
+{
+    i2c->counters.refused++;
+    begin_answers(i2c, 0);
+}
+
+/* Another guest may have been faster while the group was incomplete. */
+static void submit(struct anyhv_i2c *i2c)
+{
+    if (!claim(i2c)) {
+        refuse(i2c);
+        return;
+    }
+    i2c->phase = ON_BUS;
+    i2c->transfer.begun = false;
+    i2c->bus->ops->submit(i2c->bus, &i2c->transfer);
 }
 
 /* Takes one more request into the group. False: there is none, or its memory is not there now. */
@@ -181,12 +203,12 @@ static bool gather(struct anyhv_i2c *i2c)
         return false;
     i2c->grouped++;
     i2c->more = more;
-    if (rc || !good) {
-        i2c->counters.refused += good;
+    if (!good)
         begin_answers(i2c, 0);
-    } else if (!more) {
+    else if (rc)
+        refuse(i2c);
+    else if (!more)
         submit(i2c);
-    }
     return true;
 }
 
@@ -275,7 +297,7 @@ void anyhv_i2c_flush(struct anyhv_i2c *i2c)
 {
     if (i2c->waits)
         submit(i2c);
-    tell_waits(i2c);
+    advance(i2c);
 }
 
 void anyhv_i2c_done(struct anyhv_i2c_transfer *t, unsigned done)

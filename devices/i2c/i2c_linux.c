@@ -4,15 +4,15 @@
  * per adapter, since a bus that hangs must not keep others waiting.
  *
  * The adapter may be unplugged. The kernel lets go of it only when nobody has it open, so it is
- * closed at the first sign, and looked for again with each transfer.
+ * closed at the first sign, and looked for again with each transfer. Its number is then free for
+ * another one, on whose bus the guest's addresses would be somebody else's.
  */
 #include "i2c_smbus.h"
+#include "i2c_sysfs.h"
 
 #include <anyhv/devices/i2c_host.h>
 #include <anyhv/linux/log.h>
 #include <anyhv/linux/worker.h>
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/i2c-dev.h>
@@ -20,10 +20,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define SYSFS    "/sys/class/i2c-dev"
 #define PATH_LEN 300
+
+/* The worse, the greater. */
+enum presence {
+    THERE,
+    GONE,
+    ANOTHERS, /* there is one, but not the one that it was */
+};
 
 struct i2c_linux {
     struct anyhv_i2c_adapter adapter;
@@ -31,12 +38,14 @@ struct i2c_linux {
     uint16_t *addr;
     struct anyhv_worker *worker;
     struct anyhv_job job;
-    bool told; /* that the adapter is gone */
+    enum presence told; /* to the log */
     /* The worker's, while the job is with it */
-    int fd; /* -1: the adapter is gone */
+    enum presence presence;
+    int fd; /* -1 unless it is there */
     unsigned long functions;
     unsigned done;
-    char why[160]; /* why it is gone, or cannot be used */
+    struct i2c_identity first; /* who it was when it was opened; no place: sysfs could not say */
+    char why[500];             /* why it is gone, or cannot be used */
 };
 
 static struct i2c_linux *of_adapter(struct anyhv_i2c_adapter *adapter)
@@ -57,40 +66,16 @@ __attribute__((format(printf, 2, 3))) static bool trouble(struct i2c_linux *own,
     return false;
 }
 
-const char *anyhv_i2c_linux_find(const char *folder, const char *name, char *path, size_t size)
+/* Is it named by what it is called, not by where it is? */
+static bool is_called(const char *name)
 {
-    DIR *dir = opendir(folder);
-    unsigned found = 0;
-    struct dirent *entry;
-
-    if (!dir)
-        return "there are no adapters (is the module i2c-dev loaded?)";
-    while ((entry = readdir(dir))) {
-        char file[PATH_LEN], line[128] = "";
-        FILE *f;
-
-        snprintf(file, sizeof(file), "%s/%s/name", folder, entry->d_name);
-        f = entry->d_name[0] == '.' ? NULL : fopen(file, "re");
-        if (!f)
-            continue;
-        if (fgets(line, sizeof(line), f))
-            line[strcspn(line, "\n")] = '\0';
-        fclose(f);
-        if (strcmp(line, name) != 0)
-            continue;
-        snprintf(path, size, "/dev/%s", entry->d_name);
-        found++;
-    }
-    closedir(dir);
-    if (found > 1)
-        return "several adapters have this name";
-    return found ? NULL : "no adapter has this name";
+    return name[0] != '/' && name[strspn(name, "0123456789")];
 }
 
 static const char *path_of(const char *name, char *path, size_t size)
 {
-    if (name[0] != '/' && name[strspn(name, "0123456789")])
-        return anyhv_i2c_linux_find(SYSFS, name, path, size);
+    if (is_called(name))
+        return anyhv_i2c_linux_find(I2C_SYSFS_CLASS, name, path, size);
     snprintf(path, size, "%s%s", name[0] == '/' ? "" : "/dev/i2c-", name);
     return NULL;
 }
@@ -113,12 +98,43 @@ static bool check_address(struct i2c_linux *own, uint16_t addr)
     return trouble(own, "0x%02x: %s", addr, strerror(errno));
 }
 
+static bool identify(const struct i2c_linux *own, struct i2c_identity *who)
+{
+    struct stat st;
+
+    return fstat(own->fd, &st) == 0 && anyhv_i2c_sysfs_identify(I2C_SYSFS_CHAR, st.st_rdev, who);
+}
+
+static bool same(const struct i2c_identity *a, const struct i2c_identity *b)
+{
+    return strcmp(a->name, b->name) == 0 && strcmp(a->place, b->place) == 0;
+}
+
+/* Who is found by its name is who was meant, wherever it is plugged in. */
+static bool check_identity(struct i2c_linux *own)
+{
+    struct i2c_identity now;
+    bool known = identify(own, &now);
+
+    if (!own->first.place[0] || (known && is_called(own->name)))
+        own->first = now;
+    if (same(&now, &own->first))
+        return true;
+    if (!known)
+        return trouble(own, "sysfs does not know it any more");
+    own->presence = ANOTHERS;
+    return trouble(own, "it is now '%.60s' of %.150s, and was '%.60s' of %.150s", now.name,
+                   now.place, own->first.name, own->first.place);
+}
+
 static bool check_adapter(struct i2c_linux *own)
 {
     if (ioctl(own->fd, I2C_FUNCS, &own->functions) < 0)
         return trouble(own, "not an I2C adapter (%s)", strerror(errno));
     if (!(own->functions & (I2C_FUNC_I2C | I2C_FUNC_SMBUS_EMUL_ALL)))
         return trouble(own, "it can do neither I2C nor SMBus transfers");
+    if (!check_identity(own))
+        return false;
     for (unsigned i = 0; i < own->adapter.addrs; i++) {
         if (!check_address(own, own->addr[i]))
             return false;
@@ -138,15 +154,18 @@ static bool open_fd(struct i2c_linux *own)
     char path[PATH_LEN];
     const char *why = path_of(own->name, path, sizeof(path));
 
+    own->presence = GONE;
     if (why)
         return trouble(own, "%s", why);
     own->fd = open(path, O_RDWR | O_CLOEXEC);
     if (own->fd < 0)
         return trouble(own, "%s: %s", path, strerror(errno));
-    if (check_adapter(own))
-        return true;
-    close_fd(own);
-    return false;
+    if (!check_adapter(own)) {
+        close_fd(own);
+        return false;
+    }
+    own->presence = THERE;
+    return true;
 }
 
 /* ---- transfers: in the worker ---- */
@@ -199,14 +218,23 @@ static bool is_quick(const struct i2c_linux *own)
            own->functions & I2C_FUNC_SMBUS_QUICK;
 }
 
-static bool means_gone(int error)
+/*
+ * Some drivers say the same of a chip that is not there. When it is the adapter, the kernel has
+ * taken it out of sysfs, or is about to: the next transfer will see that.
+ */
+static bool is_gone(const struct i2c_linux *own, int error)
 {
-    return error == ENODEV || error == ESHUTDOWN;
+    struct i2c_identity now;
+
+    if (error != ENODEV && error != ESHUTDOWN)
+        return false;
+    return !identify(own, &now) || !same(&now, &own->first);
 }
 
 static void transfer(struct anyhv_job *job)
 {
     struct i2c_linux *own = job->priv;
+    int error;
 
     own->done = 0;
     errno = 0;
@@ -216,8 +244,10 @@ static void transfer(struct anyhv_job *job)
         own->done = messages_done(own);
     else
         own->done = smbus_done(own);
-    if (own->done < own->adapter.messages && means_gone(errno)) {
-        trouble(own, "%s", strerror(errno));
+    error = errno;
+    if (own->done < own->adapter.messages && is_gone(own, error)) {
+        trouble(own, "%s", strerror(error));
+        own->presence = GONE;
         close_fd(own);
     }
 }
@@ -226,14 +256,13 @@ static void transfer(struct anyhv_job *job)
 
 static void tell(struct i2c_linux *own)
 {
-    bool gone = own->fd < 0;
-
-    if (gone && !own->told)
+    if (own->presence > own->told)
         anyhv_log(ANYHV_LOG_WARNING, "i2c.gone", "adapter %s: %s; requests fail until it is back",
                   own->name, own->why);
-    if (!gone && own->told)
+    if (own->presence == THERE && own->told != THERE)
         anyhv_log(ANYHV_LOG_INFO, "i2c.gone", "adapter %s: it is back", own->name);
-    own->told = gone;
+    if (own->presence == THERE || own->presence > own->told)
+        own->told = own->presence;
 }
 
 static void transferred(struct anyhv_job *job, bool ran)

@@ -4,6 +4,7 @@
 #define ANYHV_DEVICES_I2C_SIM_H
 
 #include <anyhv/devices/i2c_host.h>
+#include <stdio.h>
 
 #define SIM_TARGETS 128u
 #define SIM_FOREVER UINT64_MAX
@@ -104,5 +105,7 @@ static inline void sim_delay(struct sim_target *target, uint64_t ns)
 
 /* Fills sim->target[] from the file; false: sim->why says why not. */
 bool anyhv_i2c_sim_read(struct i2c_sim *sim, const char *file);
+/* The same of a stream; @name: what it is called in sim->why. */
+bool anyhv_i2c_sim_parse(struct i2c_sim *sim, const char *name, FILE *stream);
 
 #endif

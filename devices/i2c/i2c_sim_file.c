@@ -17,12 +17,14 @@ static const struct sim_type *const types[] = {
     &anyhv_i2c_sim_stretch, &anyhv_i2c_sim_wedge,
 };
 #define TYPES      "24c02, lm75, nack, stretch, wedge"
+#define MAX_BYTES  (1u << 20) /* of a file: a board has a few hundred */
 #define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
 
 struct reader {
     struct i2c_sim *sim;
     FILE *file;
     int line;
+    size_t bytes;
     bool section; /* a section has begun, and no line of it has come */
     bool given[sizeof(((struct sim_type *)NULL)->keys) / sizeof(struct sim_key)];
     int bad_line; /* the first that is wrong; 0: none is */
@@ -121,17 +123,23 @@ static int on_key(void *user, const char *section, const char *key, const char *
 
 /* ---- lines ---- */
 
-/* libinih tells neither the number of a line nor that a section has begun. */
+/*
+ * libinih tells neither the number of a line nor that a section has begun, and reads on behind an
+ * error: a file need not have an end.
+ */
 static char *next_line(char *line, int size, void *user)
 {
     struct reader *r = user;
-    char *got = fgets(line, size, r->file);
+    char *got = r->bad_line ? NULL : fgets(line, size, r->file);
 
     if (r->section && (!got || line[strspn(line, " \t")] == '['))
         bad(r, "the section is empty");
     if (!got)
         return NULL;
     r->line++;
+    r->bytes += strlen(line);
+    if (r->bytes > MAX_BYTES)
+        bad(r, "the file is longer than %u bytes", MAX_BYTES);
     if (!strchr(line, '\n') && !feof(r->file))
         bad(r, "the line is longer than %d characters", size - 2);
     r->section |= line[strspn(line, " \t")] == '[';
@@ -147,23 +155,30 @@ static void check_syntax(struct reader *r, int first_bad)
     snprintf(r->why, sizeof(r->why), "neither [address] nor key = value");
 }
 
+bool anyhv_i2c_sim_parse(struct i2c_sim *sim, const char *name, FILE *stream)
+{
+    struct reader r = {.sim = sim, .file = stream};
+
+    check_syntax(&r, ini_parse_stream(next_line, &r, on_key, &r));
+    if (ferror(stream))
+        snprintf(sim->why, sizeof(sim->why), "%s: it cannot be read", name);
+    else if (r.bad_line)
+        snprintf(sim->why, sizeof(sim->why), "%s:%d: %s", name, r.bad_line, r.why);
+    else if (!sim->targets)
+        snprintf(sim->why, sizeof(sim->why), "%s: there is no target in it", name);
+    return !sim->why[0];
+}
+
 bool anyhv_i2c_sim_read(struct i2c_sim *sim, const char *file)
 {
-    struct reader r = {.sim = sim, .file = fopen(file, "re")};
-    bool failed;
+    FILE *stream = fopen(file, "re");
+    bool good;
 
-    if (!r.file) {
+    if (!stream) {
         snprintf(sim->why, sizeof(sim->why), "%s: %s", file, strerror(errno));
         return false;
     }
-    check_syntax(&r, ini_parse_stream(next_line, &r, on_key, &r));
-    failed = ferror(r.file);
-    fclose(r.file);
-    if (failed)
-        snprintf(sim->why, sizeof(sim->why), "%s: it cannot be read", file);
-    else if (r.bad_line)
-        snprintf(sim->why, sizeof(sim->why), "%s:%d: %s", file, r.bad_line, r.why);
-    else if (!sim->targets)
-        snprintf(sim->why, sizeof(sim->why), "%s: there is no target in it", file);
-    return !sim->why[0];
+    good = anyhv_i2c_sim_parse(sim, file, stream);
+    fclose(stream);
+    return good;
 }

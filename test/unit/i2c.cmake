@@ -13,7 +13,7 @@ if(TARGET anyhv_i2c_host AND TARGET anyhv_loopback)
                        LIBRARIES anyhv_i2c_host anyhv_loopback anyhv_driver)
     endforeach()
     # Its kernel is the test's.
-    target_link_options(test_i2c_linux PRIVATE -Wl,--wrap=ioctl)
+    target_link_options(test_i2c_linux PRIVATE -Wl,--wrap=ioctl,--wrap=anyhv_i2c_sysfs_identify)
     anyhv_add_test(test_i2c_program SOURCES test_i2c_program.c
                    LIBRARIES anyhv_i2c_host anyhv::hv-loopback)
 endif()

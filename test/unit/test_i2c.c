@@ -224,6 +224,53 @@ static void a_target_belongs_to_the_first_guest_that_uses_it(void **state)
     bench_free(other);
 }
 
+/* What a guest only tried to use stays free for others. */
+static void a_group_that_is_refused_claims_nothing(void **state)
+{
+    struct i2c_bench *b = *state, *other = bench_new(b->board);
+    struct bench_request bad[] = {{A7(0x50), .flags = FAIL_NEXT, .out = 1}, {A7(0x21), .out = 1}},
+                         good = {A7(0x50), .out = 1};
+
+    bench_up(b, NULL);
+    bench_up(other, NULL);
+    bench_send_all(b, bad, 2);
+    bench_expect_all(b, bad, 2, ERR);
+    bench_send_all(other, &good, 1);
+    bench_end(other, 0, 1);
+    bench_expect_all(other, &good, 1, OK);
+    bench_free(other);
+}
+
+/* While the rest of a group is still to come, another guest may be the first. */
+static void a_group_that_comes_too_late(void **state)
+{
+    struct i2c_bench *b = *state, *other = bench_new(b->board);
+    struct bench_request begin = {A7(0x50), .flags = FAIL_NEXT, .out = 1},
+                         rest = {.addr = A7(0x50)}, flushed = begin,
+                         taken[] = {{A7(0x50), .out = 1}, {A7(0x20), .out = 1}};
+
+    bench_up(b, NULL);
+    bench_up(other, NULL);
+    bench_send_all(b, &begin, 1);
+    bench_send_all(other, &taken[0], 1);
+    bench_end(other, 0, 1);
+    bench_expect_all(other, &taken[0], 1, OK);
+    bench_send_all(b, &rest, 1);
+    bench_expect_all(b, &begin, 1, ERR);
+    bench_expect_all(b, &rest, 1, ERR);
+    flushed.addr = A7(0x20);
+    bench_send_all(b, &flushed, 1);
+    bench_send_all(other, &taken[1], 1);
+    bench_end(other, 0, 1);
+    bench_expect_all(other, &taken[1], 1, OK);
+    anyhv_i2c_flush(&b->i2c);
+    bench_run(b);
+    bench_expect_all(b, &flushed, 1, ERR);
+    assert_int_equal(b->i2c.counters.refused, 2);
+    assert_false(b->waits);
+    bench_free(other);
+}
+
 /* ---- requests that make no sense ---- */
 
 static void malformed_requests_are_errors(void **state)
@@ -344,6 +391,8 @@ static const struct CMUnitTest tests[] = {
     BENCH_TEST(every_other_address_is_as_if_nothing_were_there),
     BENCH_TEST(only_what_is_allowed_to_this_guest),
     BENCH_TEST(a_target_belongs_to_the_first_guest_that_uses_it),
+    BENCH_TEST(a_group_that_is_refused_claims_nothing),
+    BENCH_TEST(a_group_that_comes_too_late),
     BENCH_TEST(malformed_requests_are_errors),
     BENCH_TEST(a_request_without_a_status_byte),
     BENCH_TEST(an_error_behind_more_than_is_zeroed),

@@ -5,6 +5,8 @@
  */
 #include "i2c_host_bench.h"
 
+#include "devices/i2c/i2c_sysfs.h"
+
 #include <anyhv/linux/log.h>
 #include <errno.h>
 #include <linux/i2c-dev.h>
@@ -118,12 +120,88 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
     }
 }
 
+/* ---- sysfs ---- */
+
+static char folder[] = "/tmp/anyhv-i2c-linux.XXXXXX";
+
+/* A folder as sysfs has it. */
+static void make_name(const char *adapter, const char *name)
+{
+    char path[128];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/%s", folder, adapter);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof(path), "%s/%s/name", folder, adapter);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, "%s\n", name);
+    fclose(f);
+}
+
+static void remove_name(const char *adapter)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/%s/name", folder, adapter);
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/%s", folder, adapter);
+    rmdir(path);
+}
+
+/* What is opened here are files, so all of them are the node 0:0. */
+static const char *const way[] = {"", "/i2c-7", "/i2c-7/i2c-dev"};
+static const char *plugged_at;
+
+/* The kernel forgets the adapter. */
+static void sysfs_forget(void)
+{
+    char path[128];
+
+    if (!plugged_at)
+        return;
+    snprintf(path, sizeof(path), "%s/0:0", folder);
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/i2c-7/i2c-dev/i2c-7", plugged_at);
+    remove_name(path);
+    for (unsigned i = 3; i-- > 0;) {
+        snprintf(path, sizeof(path), "%s/%s%s", folder, plugged_at, way[i]);
+        rmdir(path);
+    }
+    plugged_at = NULL;
+}
+
+/* It knows one at @place, called @name. */
+static void sysfs_know(const char *place, const char *name)
+{
+    char path[128], to[128];
+
+    sysfs_forget();
+    plugged_at = place;
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(path, sizeof(path), "%s/%s%s", folder, place, way[i]);
+        assert_int_equal(mkdir(path, 0700), 0);
+    }
+    snprintf(to, sizeof(to), "%s/i2c-7/i2c-dev/i2c-7", place);
+    make_name(to, name);
+    snprintf(path, sizeof(path), "%s/0:0", folder);
+    assert_int_equal(symlink(to, path), 0);
+}
+
+bool __wrap_anyhv_i2c_sysfs_identify(const char *real, dev_t dev, struct i2c_identity *who);
+bool __real_anyhv_i2c_sysfs_identify(const char *real, dev_t dev, struct i2c_identity *who);
+
+bool __wrap_anyhv_i2c_sysfs_identify(const char *real, dev_t dev, struct i2c_identity *who)
+{
+    assert_string_equal(real, "/sys/dev/char");
+    return __real_anyhv_i2c_sysfs_identify(folder, dev, who);
+}
+
 /* ---- the rig ---- */
 
 #define TIMEOUT_MS 50    /* of calls that hang */
 #define LONG_MS    60000 /* of those that do not, however busy the machine is */
 
-static char folder[] = "/tmp/anyhv-i2c-linux.XXXXXX";
 static char log_lines[8][256];
 static unsigned logged;
 
@@ -174,6 +252,7 @@ static int set_up(void **state)
         snprintf(kernel[i].path, sizeof(kernel[i].path), "%s/i2c-%u", folder, i);
         plug_in(i);
     }
+    sysfs_know("usb1", "bridge");
     logged = 0;
     anyhv_log_sink(sink, NULL);
     bench_setup(&bench);
@@ -203,6 +282,7 @@ static int tear_down(void **state)
     anyhv_loop_free(rig->loop);
     free(rig);
     anyhv_log_sink(NULL, NULL);
+    sysfs_forget();
     for (unsigned i = 0; i < 2; i++) {
         unlink(kernel[i].path);
         if (kernel[i].gate >= 0)
@@ -384,31 +464,6 @@ static void adapters_that_are_refused(void **state)
     said("adapter No Adapter Has This: ");
 }
 
-/* A folder as sysfs has it. */
-static void make_name(const char *adapter, const char *name)
-{
-    char path[128];
-    FILE *f;
-
-    snprintf(path, sizeof(path), "%s/%s", folder, adapter);
-    assert_int_equal(mkdir(path, 0700), 0);
-    snprintf(path, sizeof(path), "%s/%s/name", folder, adapter);
-    f = fopen(path, "w");
-    assert_non_null(f);
-    fprintf(f, "%s\n", name);
-    fclose(f);
-}
-
-static void remove_name(const char *adapter)
-{
-    char path[128];
-
-    snprintf(path, sizeof(path), "%s/%s/name", folder, adapter);
-    unlink(path);
-    snprintf(path, sizeof(path), "%s/%s", folder, adapter);
-    rmdir(path);
-}
-
 static void adapters_have_names(void **state)
 {
     char path[64] = "", none[64];
@@ -553,6 +608,7 @@ static void an_adapter_that_goes_and_comes_back(void **state)
     fds = open_fds();
     kernel[0].error = ENODEV;
     unlink(kernel[0].path);
+    sysfs_forget();
     assert_int_equal(bench_do(rig->b, rig->loop, &r), ERR);
     said("No such device; requests fail until it is back");
     assert_int_equal(open_fds(), fds - 1); /* or the kernel could not let go of it */
@@ -563,6 +619,7 @@ static void an_adapter_that_goes_and_comes_back(void **state)
     assert_int_equal(logged, 1);
     kernel[0].error = 0;
     plug_in(0);
+    sysfs_know("usb1", "bridge");
     assert_int_equal(bench_do(rig->b, rig->loop, &r), OK);
     said("it is back");
     assert_int_equal(logged, 2);
@@ -577,13 +634,63 @@ static void what_comes_back_may_be_another(void **state)
 
     up(rig, false);
     kernel[0].error = ESHUTDOWN;
+    sysfs_forget();
     assert_int_equal(bench_do(rig->b, rig->loop, &r), ERR);
     kernel[0].error = 0;
+    sysfs_know("usb1", "bridge");
     kernel[0].busy = 0x20;
     assert_int_equal(bench_do(rig->b, rig->loop, &r), ERR);
     assert_int_equal(kernel[0].rdwr, 1);
     kernel[0].busy = 0xffff;
     assert_int_equal(bench_do(rig->b, rig->loop, &r), OK);
+}
+
+/* Numbers are given again: the guest's addresses would be those of another bus. */
+static void a_number_that_is_now_anothers(void **state)
+{
+    static const struct {
+        const char *place, *name, *why;
+    } others[] = {
+        {"usb1", "sensors", "it is now 'sensors' of usb1, and was 'bridge' of usb1"},
+        {"usb2", "bridge", "it is now 'bridge' of usb2, and was 'bridge' of usb1"},
+    };
+    struct rig *rig = *state;
+    struct bench_request r = {A7(0x50), .out = 1};
+
+    for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        sysfs_know("usb1", "bridge");
+        up(rig, false);
+        kernel[0].rdwr = 0;
+        kernel[0].error = ENODEV;
+        sysfs_know(others[i].place, others[i].name);
+        assert_int_equal(bench_do(rig->b, rig->loop, &r), ERR);
+        kernel[0].error = 0;
+        assert_int_equal(bench_do(rig->b, rig->loop, &r), ERR);
+        assert_int_equal(kernel[0].rdwr, 1);
+        said(others[i].why);
+        sysfs_know("usb1", "bridge");
+        assert_int_equal(bench_do(rig->b, rig->loop, &r), OK);
+        said("it is back");
+        close_adapters(rig);
+    }
+}
+
+/* Drivers say ENODEV also of a chip that is not there. */
+static void a_chip_that_is_not_there(void **state)
+{
+    struct rig *rig = *state;
+    struct bench_request r = {A7(0x50), .out = 1};
+    ino_t inode;
+
+    up(rig, false);
+    inode = kernel[0].inode;
+    unlink(kernel[0].path); /* nobody opens it again */
+    kernel[0].error = ENODEV;
+    assert_int_equal(bench_do(rig->b, rig->loop, &r), ERR);
+    kernel[0].error = 0;
+    assert_int_equal(bench_do(rig->b, rig->loop, &r), OK);
+    assert_int_equal(kernel[0].inode, inode);
+    assert_int_equal(logged, 0);
 }
 
 /* A driver counts something else than messages: no more were done than there are. */
@@ -614,6 +721,8 @@ static const struct CMUnitTest tests[] = {
     WITH_KERNEL(the_end_while_a_call_is_under_way),
     WITH_KERNEL(an_adapter_that_goes_and_comes_back),
     WITH_KERNEL(what_comes_back_may_be_another),
+    WITH_KERNEL(a_number_that_is_now_anothers),
+    WITH_KERNEL(a_chip_that_is_not_there),
     WITH_KERNEL(a_driver_that_miscounts),
 };
 

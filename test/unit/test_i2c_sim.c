@@ -356,6 +356,20 @@ static void a_line_that_is_too_long(void **state)
     assert_non_null(strstr(what_is_wrong(path), ":2: the line is longer than 198 characters"));
 }
 
+/* Whoever names a device node in place of a file is told, and not kept. */
+static void a_file_without_end(void **state)
+{
+    FILE *f = fopen(path, "w");
+
+    (void)state;
+    for (unsigned i = 0; i < 1 << 20; i += 16)
+        fputs("# as long as it\n", f);
+    fputs("[0x50]\ntype = 24c02\n", f);
+    fclose(f);
+    assert_non_null(strstr(what_is_wrong(path), ":65537: the file is longer than 1048576 bytes"));
+    assert_non_null(strstr(what_is_wrong("/dev/zero"), ":1: the line is longer than"));
+}
+
 static void as_many_targets_as_a_bus_can_have(void **state)
 {
     FILE *f = fopen(path, "w");
@@ -392,6 +406,7 @@ static const struct CMUnitTest tests[] = {
     WITH_BUS(a_file_with_everything),
     WITH_BUS(what_is_wrong_with_a_file),
     WITH_BUS(a_line_that_is_too_long),
+    WITH_BUS(a_file_without_end),
     WITH_BUS(as_many_targets_as_a_bus_can_have),
     WITH_BUS(a_file_that_is_not_there),
 };

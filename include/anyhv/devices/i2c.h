@@ -75,8 +75,9 @@ void anyhv_i2c_done(struct anyhv_i2c_transfer *t, unsigned done);
 /* ---- Who may reach what ---- */
 
 /*
- * Something on a bus that guests can be given. Several guests may be allowed to use it: whoever is
- * the first to, has it until its device is gone, and the others get errors.
+ * Something on a bus that guests can be given. Several guests may be allowed to use it: it belongs
+ * to the first whose transfer with it is submitted, until anyhv_i2c_fini of that guest, whatever it
+ * resets meanwhile. The others get errors. A group that is refused takes nothing.
  */
 struct anyhv_i2c_target {
     struct anyhv_i2c_bus *bus;

@@ -23,7 +23,11 @@ struct anyhv_i2c_adapter_ops {
      * adapter's alone.
      */
     void (*start)(struct anyhv_i2c_adapter *adapter);
-    /* Waits for what is under way, within reason, and frees the adapter. No guest is left. */
+    /*
+     * Calls anyhv_i2c_adapter_fini and frees the adapter. Called once, on the loop's thread, when
+     * no guest is left; what is under way is waited for, but for timeout_ms at most (not at all
+     * when stuck), and may be left where it is.
+     */
     void (*close)(struct anyhv_i2c_adapter *adapter);
 };
 
@@ -35,7 +39,11 @@ struct anyhv_i2c_adapter_counters {
     uint64_t refused;  /* not started, because an earlier one hangs */
 };
 
-/* Embed it at the start of the adapter's own struct. Zeroed before init. */
+/*
+ * Embed it at the start of the adapter's own struct. Zeroed before init. Whoever opens an adapter
+ * sets addr and addrs, before it hands the adapter out; they are the adapter's, as name is, and
+ * neither changes nor goes away before close.
+ */
 struct anyhv_i2c_adapter {
     struct anyhv_i2c_bus bus;
     const struct anyhv_i2c_adapter_ops *ops;
@@ -58,20 +66,28 @@ struct anyhv_i2c_adapter {
     bool stuck; /* the deadline has passed meanwhile */
 };
 
-/* @name, @timeout_ms: of one transfer, from the moment when it is started. */
+/*
+ * @name: for the log; kept, not copied. @timeout_ms: of one transfer, from the moment when it is
+ * started; at least 1, the program takes up to an hour.
+ */
 void anyhv_i2c_adapter_init(struct anyhv_i2c_adapter *adapter,
                             const struct anyhv_i2c_adapter_ops *ops, struct anyhv_loop *loop,
                             const char *name, unsigned timeout_ms);
 /* The first @done messages went well. */
 void anyhv_i2c_adapter_done(struct anyhv_i2c_adapter *adapter, unsigned done);
-/* Nothing waits any more; what is under way will not be done. */
+/* From close: nothing waits any more, what is under way gets no anyhv_i2c_adapter_done. */
 void anyhv_i2c_adapter_fini(struct anyhv_i2c_adapter *adapter);
 
-/* ---- Adapters. NULL: it was said why ---- */
+/*
+ * ---- Adapters. NULL: it was said why ----
+ *
+ * What they are given (names, addresses) is copied. ops->close frees them.
+ */
 
 /*
  * An adapter of this machine: @adapter is a path (/dev/i2c-1), a number (1) or a name, as sysfs has
- * it. Guests can use the @addrs addresses @addr; none of them may be a driver's.
+ * it. Guests can use the @addrs addresses @addr; none of them may be a driver's. Its close can take
+ * @timeout_ms, and leaves behind a thread whose call hangs for longer.
  */
 struct anyhv_i2c_adapter *anyhv_i2c_linux_open(struct anyhv_loop *loop, const char *adapter,
                                                const uint16_t *addr, unsigned addrs,
