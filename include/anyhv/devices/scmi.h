@@ -165,8 +165,8 @@ struct anyhv_scmi_platform_ops {
     /*
      * The two below move what is real; both are optional, what is simulated needs nothing. They
      * must not block: all agents wait meanwhile. False: it did not move. The agent that asked gets
-     * HARDWARE_ERROR, and nothing has changed; what an agent that leaves or a saved state asked for
-     * stays as it was until somebody asks again.
+     * HARDWARE_ERROR, and its wish is forgotten; what should have moved because a reset is over, an
+     * agent leaves or a saved state is loaded stays as it is until somebody asks again.
      *
      * @clock, still with the rate and state that it had, goes to @rate and @on, because of the
      * agent with the id @by.
@@ -186,7 +186,7 @@ struct anyhv_scmi_platform {
     struct anyhv_scmi_reset *resets;
     struct anyhv_scmi_agent *agents;
     uint16_t nclocks, nsensors, nresets, nagents; /* nagents: 1 to 255 */
-    uint32_t sample_ms; /* how often trip points are looked at while some are set; at least 1 */
+    uint32_t sample_ms; /* how often trip points are looked at that somebody waits for; from 1 */
     /* the platform's */
     uint32_t device[ANYHV_SCMI_DEVICES];
     unsigned ndevices;
