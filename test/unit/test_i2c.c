@@ -246,7 +246,7 @@ static void a_group_that_comes_too_late(void **state)
 {
     struct i2c_bench *b = *state, *other = bench_new(b->board);
     struct bench_request begin = {A7(0x50), .flags = FAIL_NEXT, .out = 1},
-                         rest = {.addr = A7(0x50)}, flushed = begin,
+                         rest = {.addr = A7(0x77)}, flushed = begin,
                          taken[] = {{A7(0x50), .out = 1}, {A7(0x20), .out = 1}};
 
     bench_up(b, NULL);
