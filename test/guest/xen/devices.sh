@@ -10,7 +10,7 @@ rng   4   --simulate=${seed:-1}
 blk   2   --image=/tmp/disk.image --serial=disk
 test  3f  --features=packed
 i2c   22  --simulate=/devices/first.ini --simulate=/devices/second.ini
-scmi  20  --platform=/devices/board.conf
+scmi  20  --platform=/devices/board.conf --agent=first
 TABLE
 }
 
