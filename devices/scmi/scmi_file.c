@@ -150,7 +150,7 @@ struct anyhv_scmi_board *anyhv_scmi_board_read(FILE *stream, char why[ANYHV_SCMI
     if (!r.bad_line && ferror(stream))
         bad(&r, r.line + 1, "it cannot be read");
     if (!r.bad_line && !board->platform.nagents)
-        bad(&r, r.line, "there is no [agent NAME], so nobody could use it");
+        bad(&r, r.line ? r.line : 1, "there is no [agent NAME], so nobody could use it");
     if (!r.bad_line && anyhv_scmi_platform_init(&board->platform))
         bad(&r, r.line, "resources belong to more than %u devices", ANYHV_SCMI_DEVICES);
     if (!r.bad_line)

@@ -23,6 +23,7 @@ struct file_reader {
     /* what the section describes */
     struct anyhv_scmi_clock *clock;
     struct anyhv_scmi_sensor *sensor;
+    bool has_min, has_max; /* said of it */
     struct anyhv_scmi_reset *reset;
     struct anyhv_scmi_agent *agent;
 };

@@ -265,6 +265,7 @@ static const char *sensor_begin(struct file_reader *r, const char *name)
         return why;
     r->sensor = &r->board->sensor[i];
     r->sensor->intervals_ms = r->board->own_sensor[i].interval_ms;
+    r->has_min = r->has_max = false;
     return NULL;
 }
 
@@ -276,9 +277,13 @@ static const char *sensor_end(struct file_reader *r)
         return "type is missing";
     if (sensor->axes && sensor->trips)
         return "trips are for sensors with a single value";
-    if (sensor->min != sensor->max && sensor->min > sensor->max)
+    if (r->has_min != r->has_max)
+        return "min and max: both or none";
+    if (sensor->min > sensor->max)
         return "min is higher than max";
-    sensor->bounded = sensor->min != sensor->max;
+    sensor->bounded = r->has_min;
+    if (sensor->per_mhz && !sensor->follows)
+        return "per-mhz is for a sensor that follows a clock";
     if (sensor->external && (sensor->axes || sensor->follows))
         return "a sensor that is a file has a single value and follows no clock";
     return NULL;
@@ -341,11 +346,13 @@ static const char *sensor_value(struct file_reader *r, const char *value)
 
 static const char *sensor_min(struct file_reader *r, const char *value)
 {
+    r->has_min = true;
     return anyhv_parse_signed(value, -VALUE_MAX, VALUE_MAX, &r->sensor->min) ? NULL : VALUE;
 }
 
 static const char *sensor_max(struct file_reader *r, const char *value)
 {
+    r->has_max = true;
     return anyhv_parse_signed(value, -VALUE_MAX, VALUE_MAX, &r->sensor->max) ? NULL : VALUE;
 }
 

@@ -127,6 +127,7 @@ static void wrong_files(void **state)
         const char *text, *says;
     } cases[] = {
         {"\n", "1: there is no [agent NAME]"},
+        {"", "1: there is no [agent NAME]"},
         {"x = 1\n", "1: x: stands before"},
         {"[clock]\n", "1: [clock]: it needs a name"},
         {"[clock a b]\n", "1: [clock a b]: it needs a name"},
@@ -172,6 +173,9 @@ static void wrong_files(void **state)
         {"[sensor s]\nfile = temp\n", "2: [sensor s] file: 'temp' is not the whole path"},
         {"[sensor s]\ntype=2\nvalue=1 2\ntrips=1\n[agent x]\n", "1: [sensor s]: trips are for"},
         {"[sensor s]\ntype=2\nmin=2\nmax=1\n[agent x]\n", "1: [sensor s]: min is higher"},
+        {"[sensor s]\ntype=2\nmin=-2\n[agent x]\n", "1: [sensor s]: min and max: both"},
+        {"[sensor s]\ntype=2\nmax=2\n[agent x]\n", "1: [sensor s]: min and max: both"},
+        {"[sensor s]\ntype=2\nper-mhz=2\n[agent x]\n", "1: [sensor s]: per-mhz is for"},
         {"[sensor s]\ntype=2\nfile=/x\nvalue=1 2\n[agent x]\n", "1: [sensor s]: a sensor that is"},
         {"[agent x]\nclocks = a\n", "2: [agent x] clocks: 'a' is not clocks that are"},
         {"[clock a]\nrates=1\n[agent x]\nclocks = a a\n", "4: [agent x] clocks:"},

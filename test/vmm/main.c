@@ -114,10 +114,16 @@ static void parse(struct command_line *c, int argc, char **argv)
     }
     while ((code = getopt_long(argc, argv, "", options, &which)) == 0)
         set(c, &settings[which], optarg);
-    if (code != -1 || optind < argc)
-        exit(64);
+    if (code != -1)
+        exit(64); /* getopt has said why */
+    if (optind < argc)
+        machine_fail("'%s' is no option", argv[optind]);
     if (!c->machine.devices || !c->micro.image == !c->linux_guest.kernel)
         machine_fail("give --device, and either --micro or --kernel");
+    if (c->linux_guest.kernel && (!c->linux_guest.initrd || !c->linux_guest.arguments))
+        machine_fail("--kernel needs --initrd and --append");
+    if (c->micro.bits != 16 && c->micro.bits != 32 && c->micro.bits != 64)
+        machine_fail("--bits: 16, 32 or 64");
     if (c->micro.image && c->machine.devices > 1)
         machine_fail("a micro-guest has one --device");
 }
