@@ -91,11 +91,12 @@ static void take(struct snapshot *s, const struct scmi_bench *b)
     s->edges = b->edges;
 }
 
-/* Protocol, message and up to four times @x: a status, and no change unless it is OK. */
-static bool any_words(struct bench_guest *g, uint32_t protocol, uint32_t message, uint32_t x,
-                      unsigned n)
+/* Protocol, message and of @id, @x, @x, @x the first @n: a status, and no change unless it is OK.
+ */
+static bool any_words(struct bench_guest *g, uint32_t protocol, uint32_t message, uint32_t id,
+                      uint32_t x, unsigned n)
 {
-    const uint32_t words[6] = {protocol, message, x, x, x, x};
+    const uint32_t words[6] = {protocol, message, id, x, x, x};
     struct snapshot before, after;
     int32_t status;
 
@@ -112,18 +113,20 @@ static bool any_words(struct bench_guest *g, uint32_t protocol, uint32_t message
 /* Words that could be indices, flags or rates, in all messages of all protocols that there are. */
 static void any_parameters(void **state)
 {
-    static const uint32_t words[] = {0, 1, 31, 0x7fffffff, UINT32_MAX};
+    static const uint32_t words[] = {0, 1, 30, 31, 0x7fffffff, UINT32_MAX};
     struct scmi_bench *b = *state;
     struct bench_guest *g = &b->guest[0];
     unsigned accepted = 0;
 
     bench_buffers(g, 8, 136);
     for (uint32_t protocol = BASE; protocol <= RESET; protocol++) {
-        for (uint32_t i = 0; i < 16 * 5; i++) {
-            uint32_t message = i / 5, x = words[i % 5];
+        for (uint32_t i = 0; i < 16 * 6; i++) {
+            uint32_t message = i / 6, x = words[i % 6];
 
-            for (unsigned n = 0; n <= 4; n++)
-                accepted += any_words(g, protocol, message, x, n);
+            for (unsigned n = 0; n <= 4; n++) {
+                accepted += any_words(g, protocol, message, x, x, n);
+                accepted += any_words(g, protocol, message, 0, x, n);
+            }
         }
     }
     assert_in_range(accepted, 20, 1000);
