@@ -31,11 +31,26 @@ void anyhv_event_signal(int fd)
         ;
 }
 
+/* Older kernels, and QEMU's user mode, know no RWF_NOWAIT for reads either. */
+static void look_and_read(int fd, uint64_t *count)
+{
+    struct pollfd there = {.fd = fd, .events = POLLIN};
+
+    if (poll(&there, 1, 0) <= 0)
+        return;
+    while (read(fd, count, sizeof(*count)) < 0 && errno == EINTR)
+        ;
+}
+
 void anyhv_event_drain(int fd)
 {
     uint64_t count;
     struct iovec iov = {&count, sizeof(count)};
+    ssize_t n;
 
-    while (preadv2(fd, &iov, 1, -1, RWF_NOWAIT) < 0 && errno == EINTR)
-        ;
+    do {
+        n = preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno != EAGAIN)
+        look_and_read(fd, &count);
 }
