@@ -134,6 +134,15 @@ static bool ends_one_of(const struct stream *s, const uint8_t *piece, uint64_t f
     return false;
 }
 
+/* Is all of it the other back end's? Then the kernel's thread took the piece in which it began. */
+static bool is_all_next(const struct stream *s, const uint8_t *piece, uint64_t index)
+{
+    uint8_t want[PIECE];
+
+    make_piece(want, s->next_seed, index, s->begin);
+    return index > 0 && memcmp(piece, want, PIECE) == 0;
+}
+
 /* The record in here is the other back end's, and what ends before it is still the first one's. */
 static bool takes_over(struct stream *s, const uint8_t *piece)
 {
@@ -146,7 +155,8 @@ static bool takes_over(struct stream *s, const uint8_t *piece)
     s->missing += index;
     if (memcmp(record, piece + s->begin, PIECE - s->begin) != 0 ||
         s->missing > missing_allowed(s) ||
-        !ends_one_of(s, piece, s->last, s->last + missing_allowed(s)))
+        (!ends_one_of(s, piece, s->last, s->last + missing_allowed(s)) &&
+         !is_all_next(s, piece, index)))
         fail(s, "the stream of seed 0x%" PRIx64 " does not take over from record %" PRIu64 " here",
              s->next_seed, s->last);
     s->seed = s->next_seed;

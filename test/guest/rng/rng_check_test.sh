@@ -60,6 +60,10 @@ others_between_while_shifted() {
 taken_over() {
     { records 0 8 && seed=9 records 0 8; } | accepts "seed 0x9 first 0 last 7 missing 0" 1024 -n 9
 }
+taken_over_by_thread_while_shifted() {
+    { records 0 9 | from 32 | head_of 512 && seed=9 records 0 9 | from 32 | head_of 512; } |
+        accepts "missing 1 " 1024 -n 9
+}
 taken_over_while_shifted() {
     { records 0 9 | from 32 && seed=9 records 0 8 | head_of 480; } |
         accepts "seed 0x9 first 1 last 7" 1024 -n 9
@@ -130,7 +134,7 @@ compile cc "$here/rng_check.c" "$work/rng_check"
 compile cc "$here/rng_stream.c" "$work/rng_stream"
 for name in whole_stream known_seed high_indices early_bytes_taken old_early_bytes_taken \
     one_taken_by_thread taken_while_shifted others_between others_between_while_shifted taken_over \
-    taken_over_while_shifted; do
+    taken_over_while_shifted taken_over_by_thread_while_shifted; do
     tap_check "accepts: ${name//_/ }" "$name"
 done
 for name in two_missing one_missing_twice repeated repeated_later swapped torn slipped \
