@@ -109,8 +109,8 @@ int anyhv_scmi_board_start(struct anyhv_scmi_board *board, struct anyhv_loop *lo
         return rc;
     board->loop = loop;
     board->timer = (struct anyhv_timer){.fire = due, .priv = &board->platform};
-    anyhv_scmi_platform_init(&board->platform); /* from now on there is time */
-    return anyhv_scmi_sampler_start(board);
+    rc = anyhv_scmi_platform_init(&board->platform); /* from now on there is time */
+    return rc ? rc : anyhv_scmi_sampler_start(board);
 }
 
 void anyhv_scmi_board_free(struct anyhv_scmi_board *board)

@@ -84,7 +84,7 @@ run_outer() {
         -nodefaults -display none -serial stdio -no-reboot \
         -kernel "$(kernel_image x86_64)" -initrd "$work/outer.cpio" \
         -append "console=ttyS0 quiet panic=-1 anyhv.ring=$1 anyhv.test=$scenarios anyhv.blk.rounds=3 \
-anyhv.rng.seed=$rng_seed anyhv.rng.bytes=$rng_bytes anyhv.rng.check=-o anyhv.blk.seed=$blk_seed \
+anyhv.rng.seed=$rng_seed anyhv.rng.bytes=$rng_bytes anyhv.rng.options=-o anyhv.blk.seed=$blk_seed \
 anyhv.blk.disk=disk anyhv.blk.size=$blk_size" </dev/null >"$log" 2>&1
 }
 
